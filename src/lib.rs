@@ -1,0 +1,2 @@
+//! Verifier of TLS-session-bound access tokens.
+#![forbid(unsafe_code)]
