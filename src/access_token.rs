@@ -1,0 +1,258 @@
+//! The access token: its syntax (RFC 6750 section 2.1), its hash (`ath`) and the claims of it that
+//! binding needs.
+
+use std::fmt;
+
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::base64url;
+use crate::confirmation::Confirmation;
+use crate::error::ClientFault;
+use crate::json;
+use crate::limits::MAX_ACCESS_TOKEN_BYTES;
+use crate::numeric_date::{NumericDate, present};
+use crate::proof;
+
+/// A presented access token. It is a secret: `Debug` shows nothing of it.
+#[derive(Clone, Copy)]
+pub struct AccessToken<'a>(&'a str);
+
+impl<'a> AccessToken<'a> {
+    /// Takes a token of `b64token` syntax.
+    ///
+    /// Nothing else of it is checked: its signature, issuer and audience are the business of the filter
+    /// that validates tokens (V-b).
+    ///
+    /// # Errors
+    /// [`ClientFault::AuthorizationMalformed`], [`ClientFault::AccessTokenTooLong`].
+    pub fn parse(text: &'a str) -> Result<Self, ClientFault> {
+        if text.len() > MAX_ACCESS_TOKEN_BYTES {
+            return Err(ClientFault::AccessTokenTooLong);
+        }
+        let is_b64 = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        let body = text.trim_end_matches('=');
+        if body.is_empty() || !body.bytes().all(is_b64) {
+            return Err(ClientFault::AuthorizationMalformed);
+        }
+        Ok(Self(text))
+    }
+
+    /// The token as presented.
+    #[must_use]
+    pub const fn as_str(&self) -> &'a str {
+        self.0
+    }
+
+    /// SHA-256 of the token, as `ath` carries it.
+    ///
+    /// ```
+    /// use tls_session_binding::access_token::AccessToken;
+    ///
+    /// let token = AccessToken::parse("Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU").unwrap();
+    /// // RFC 9449 section 7.1 hashes the same token the same way.
+    /// assert_eq!(token.hash().to_base64url(), "fUHyO2r2Z3DZ53EsNrWBb0xWXoaNy59IiKCAqksmQEo");
+    /// ```
+    #[must_use]
+    pub fn hash(&self) -> AccessTokenHash {
+        AccessTokenHash(Sha256::digest(self.0.as_bytes()).into())
+    }
+
+    /// Reads `exp` and `cnf` of a JWT access token, without verifying it (V-b is another filter's).
+    ///
+    /// # Errors
+    /// [`ClientFault::AccessTokenUnreadable`] for anything but a signed JWT with readable claims, and
+    /// for a session-binding proof in the token's place (RFC 8725 section 2.8); the faults of
+    /// [`Confirmation`] for its `cnf`.
+    pub fn claims(&self) -> Result<TokenClaims, ClientFault> {
+        let unreadable = |_| ClientFault::AccessTokenUnreadable;
+        let mut parts = self.0.split('.');
+        let (Some(header), Some(payload), Some(_), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(ClientFault::AccessTokenUnreadable);
+        };
+        let header = base64url::decode(header.as_bytes()).map_err(unreadable)?;
+        let header: Header =
+            json::parse_object(&header).map_err(|_| ClientFault::AccessTokenUnreadable)?;
+        if header.typ.is_some_and(|typ| proof::is_proof_type(&typ)) {
+            return Err(ClientFault::AccessTokenUnreadable);
+        }
+        let payload = base64url::decode(payload.as_bytes()).map_err(unreadable)?;
+        TokenClaims::parse(&payload)
+    }
+}
+
+impl fmt::Debug for AccessToken<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("AccessToken(redacted)")
+    }
+}
+
+/// SHA-256 of an access token: the value of `ath`. Equality is constant-time.
+#[derive(Clone, Copy)]
+pub struct AccessTokenHash([u8; 32]);
+
+impl AccessTokenHash {
+    /// Reads the 43 characters of an `ath` claim.
+    ///
+    /// # Errors
+    /// [`base64url::Malformed`] for anything but 32 bytes of base64url.
+    pub fn parse(text: &str) -> Result<Self, base64url::Malformed> {
+        base64url::decode_array(text.as_bytes()).map(Self)
+    }
+
+    /// The hash as `ath` carries it.
+    #[must_use]
+    pub fn to_base64url(&self) -> String {
+        base64url::encode(&self.0)
+    }
+}
+
+impl PartialEq for AccessTokenHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for AccessTokenHash {}
+
+impl fmt::Debug for AccessTokenHash {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("AccessTokenHash(redacted)")
+    }
+}
+
+/// What binding needs of a token's claims. Nothing here is verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenClaims {
+    /// `exp` in seconds since 1970.
+    pub expires: Option<u64>,
+    /// `cnf`.
+    pub confirmation: Confirmation,
+}
+
+impl TokenClaims {
+    fn parse(payload: &[u8]) -> Result<Self, ClientFault> {
+        let claims: RawClaims =
+            json::parse_object(payload).map_err(|_| ClientFault::AccessTokenUnreadable)?;
+        let confirmation = match claims.cnf {
+            None => Confirmation::None,
+            Some(cnf) => Confirmation::from_json(cnf)?,
+        };
+        Ok(Self {
+            expires: claims.exp.map(NumericDate::floor),
+            confirmation,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Header {
+    #[serde(default)]
+    typ: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RawClaims {
+    #[serde(default, deserialize_with = "present")]
+    exp: Option<NumericDate>,
+    #[serde(default, deserialize_with = "present")]
+    cnf: Option<serde_json::Value>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exporter;
+
+    fn jwt(header: &str, payload: &str) -> String {
+        format!(
+            "{}.{}.c2ln",
+            base64url::encode(header.as_bytes()),
+            base64url::encode(payload.as_bytes())
+        )
+    }
+
+    fn claims(payload: &str) -> Result<TokenClaims, ClientFault> {
+        AccessToken::parse(&jwt(r#"{"alg":"ES256","typ":"at+jwt"}"#, payload))?.claims()
+    }
+
+    #[test]
+    fn a_token_has_b64token_syntax_and_a_bounded_length() {
+        for text in ["a", "a.b-c_d~e+f/g==", &"a".repeat(MAX_ACCESS_TOKEN_BYTES)] {
+            assert!(AccessToken::parse(text).is_ok(), "{text}");
+        }
+        for text in ["", "=", "a=b", "a b", "a,b", "ä", "a\"", "a\0"] {
+            let refused = AccessToken::parse(text).map(|_| ());
+            assert_eq!(refused, Err(ClientFault::AuthorizationMalformed), "{text}");
+        }
+        let long = AccessToken::parse(&"a".repeat(MAX_ACCESS_TOKEN_BYTES + 1)).map(|_| ());
+        assert_eq!(long, Err(ClientFault::AccessTokenTooLong));
+    }
+
+    #[test]
+    fn exp_and_cnf_are_read_and_everything_else_is_ignored() {
+        let thumbprint = base64url::encode(&[1; 32]);
+        let payload = format!(
+            r#"{{"iss":"x","exp":1700000000.5,"cnf":{{"x5t#S256":"{thumbprint}","tls_exp":"{}"}}}}"#,
+            exporter::LABEL
+        );
+        let claims = claims(&payload).unwrap();
+        assert_eq!(claims.expires, Some(1_700_000_000));
+        assert!(matches!(claims.confirmation, Confirmation::Session(_)));
+    }
+
+    #[test]
+    fn a_token_without_cnf_is_not_bound() {
+        let expected = TokenClaims {
+            expires: None,
+            confirmation: Confirmation::None,
+        };
+        assert_eq!(claims("{}"), Ok(expected));
+    }
+
+    #[test]
+    fn claims_that_cannot_be_read_are_never_taken_as_absent() {
+        for payload in [
+            "",
+            "[]",
+            "null",
+            r#"{"exp":"1"}"#,
+            r#"{"exp":null}"#,
+            r#"{"cnf":{},"cnf":{}}"#,
+        ] {
+            assert_eq!(
+                claims(payload),
+                Err(ClientFault::AccessTokenUnreadable),
+                "{payload}"
+            );
+        }
+        for payload in [r#"{"cnf":null}"#, r#"{"cnf":[]}"#, r#"{"cnf":"x"}"#] {
+            assert_eq!(
+                claims(payload),
+                Err(ClientFault::ConfirmationUnreadable),
+                "{payload}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_signed_jwt_is_unreadable() {
+        let proof = jwt(r#"{"alg":"ES256","typ":"tls-binding-proof+jwt"}"#, "{}");
+        let jwe = "e30.e30.e30.e30.e30";
+        for text in [
+            "opaque",
+            "a.b",
+            "e30.e30",
+            jwe,
+            "e30.e31.e30",
+            "e30=.e30.e30",
+            proof.as_str(),
+        ] {
+            let refused = AccessToken::parse(text).and_then(|token| token.claims());
+            assert!(refused.is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! The confirmation claim `cnf` (RFC 7800) of an access token (PROTOCOL section 2.4, V-c, V-d).
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::certificate::CertificateThumbprint;
+use crate::error::ClientFault;
+use crate::exporter;
+use crate::json::Object;
+use crate::numeric_date::present;
+
+/// Members of `cnf` that confirm possession of a key in a way this verifier cannot check (RFC 7800
+/// section 3, RFC 9449 section 6.1). A token that has one is refused, not taken as unbound.
+pub const UNSUPPORTED_MEMBERS: [&str; 5] = ["jkt", "jwk", "jwe", "jku", "kid"];
+
+/// What a token is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Nothing this verifier knows: a plain Bearer token.
+    None,
+    /// A client certificate (RFC 8705): `x5t#S256` alone.
+    Certificate(CertificateThumbprint),
+    /// A client certificate and, by a proof, the TLS connection: `x5t#S256` and `tls_exp`.
+    Session(CertificateThumbprint),
+}
+
+impl Confirmation {
+    /// Reads `cnf` as it stands in a JWT. Unknown members are ignored (RFC 7800 section 3.1); every
+    /// known one counts.
+    ///
+    /// # Errors
+    /// [`ClientFault::ConfirmationUnreadable`] for a value of the wrong type, else as
+    /// [`Self::from_members`].
+    pub fn from_json(cnf: serde_json::Value) -> Result<Self, ClientFault> {
+        let Object(members): Object<Members> =
+            serde_json::from_value(cnf).map_err(|_| ClientFault::ConfirmationUnreadable)?;
+        let unsupported = [
+            members.jkt,
+            members.jwk,
+            members.jwe,
+            members.jku,
+            members.kid,
+        ];
+        let unsupported = unsupported.iter().any(Option::is_some);
+        Self::from_members(
+            members.thumbprint.as_deref().map(str::as_bytes),
+            members.label.as_deref().map(str::as_bytes),
+            unsupported,
+        )
+    }
+
+    /// Judges the members of `cnf`, wherever they were read: the bytes of `x5t#S256` and `tls_exp`, and
+    /// whether any of [`UNSUPPORTED_MEMBERS`] is there.
+    ///
+    /// # Errors
+    /// [`ClientFault::ConfirmationUnsupported`], [`ClientFault::ConfirmationUnreadable`],
+    /// [`ClientFault::ExporterLabelUnknown`], [`ClientFault::ConfirmationIncomplete`].
+    pub fn from_members(
+        thumbprint: Option<&[u8]>,
+        label: Option<&[u8]>,
+        unsupported: bool,
+    ) -> Result<Self, ClientFault> {
+        if unsupported {
+            return Err(ClientFault::ConfirmationUnsupported);
+        }
+        let thumbprint = thumbprint
+            .map(CertificateThumbprint::parse)
+            .transpose()
+            .map_err(|_| ClientFault::ConfirmationUnreadable)?;
+        let session = match label {
+            None => false,
+            Some(label) if label == exporter::LABEL.as_bytes() => true,
+            Some(_) => return Err(ClientFault::ExporterLabelUnknown),
+        };
+        match (thumbprint, session) {
+            (None, false) => Ok(Self::None),
+            (None, true) => Err(ClientFault::ConfirmationIncomplete),
+            (Some(thumbprint), false) => Ok(Self::Certificate(thumbprint)),
+            (Some(thumbprint), true) => Ok(Self::Session(thumbprint)),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Members {
+    #[serde(rename = "x5t#S256", default, deserialize_with = "present")]
+    thumbprint: Option<String>,
+    #[serde(rename = "tls_exp", default, deserialize_with = "present")]
+    label: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    jkt: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    jwk: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    jwe: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    jku: Option<IgnoredAny>,
+    #[serde(default, deserialize_with = "present")]
+    kid: Option<IgnoredAny>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base64url;
+
+    /// `THUMBPRINT` and `LABEL` stand for valid values.
+    fn parse(cnf: &str) -> Result<Confirmation, ClientFault> {
+        let cnf = cnf
+            .replace("THUMBPRINT", &base64url::encode(&[1; 32]))
+            .replace("LABEL", exporter::LABEL);
+        Confirmation::from_json(serde_json::from_str(&cnf).unwrap())
+    }
+
+    #[test]
+    fn the_known_members_decide_what_a_token_is_bound_to() {
+        let thumbprint =
+            CertificateThumbprint::parse(base64url::encode(&[1; 32]).as_bytes()).unwrap();
+        assert_eq!(parse("{}"), Ok(Confirmation::None));
+        assert_eq!(parse(r#"{"other":[1]}"#), Ok(Confirmation::None));
+        assert_eq!(
+            parse(r#"{"x5t#S256":"THUMBPRINT"}"#),
+            Ok(Confirmation::Certificate(thumbprint))
+        );
+        let session = parse(r#"{"x5t#S256":"THUMBPRINT","tls_exp":"LABEL","other":1}"#);
+        assert_eq!(session, Ok(Confirmation::Session(thumbprint)));
+    }
+
+    #[test]
+    fn what_cannot_be_enforced_is_refused() {
+        let refused = [
+            (
+                r#"{"x5t#S256":"THUMBPRINT","tls_exp":"EXPORTER-Channel-Binding"}"#,
+                ClientFault::ExporterLabelUnknown,
+            ),
+            (
+                r#"{"x5t#S256":"THUMBPRINT","tls_exp":""}"#,
+                ClientFault::ExporterLabelUnknown,
+            ),
+            (
+                r#"{"x5t#S256":"THUMBPRINT","tls_exp":null}"#,
+                ClientFault::ConfirmationUnreadable,
+            ),
+            (
+                r#"{"x5t#S256":"THUMBPRINT","tls_exp":["a"]}"#,
+                ClientFault::ConfirmationUnreadable,
+            ),
+            (
+                r#"{"x5t#S256":"THUMBPRINT="}"#,
+                ClientFault::ConfirmationUnreadable,
+            ),
+            (r#"{"x5t#S256":""}"#, ClientFault::ConfirmationUnreadable),
+            (r#"{"x5t#S256":null}"#, ClientFault::ConfirmationUnreadable),
+            (r#"{"x5t#S256":1}"#, ClientFault::ConfirmationUnreadable),
+            (
+                r#"{"tls_exp":"LABEL"}"#,
+                ClientFault::ConfirmationIncomplete,
+            ),
+            ("[]", ClientFault::ConfirmationUnreadable),
+        ];
+        for (cnf, fault) in refused {
+            assert_eq!(parse(cnf), Err(fault), "{cnf}");
+        }
+    }
+
+    #[test]
+    fn a_method_of_another_specification_is_refused_even_beside_a_known_one() {
+        for member in UNSUPPORTED_MEMBERS {
+            for value in ["\"x\"", "null", "{}"] {
+                let refused = parse(&format!(
+                    r#"{{"x5t#S256":"THUMBPRINT","{member}":{value}}}"#
+                ));
+                assert_eq!(
+                    refused,
+                    Err(ClientFault::ConfirmationUnsupported),
+                    "{member}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Every bound on what a client, a host or an operator may hand in, by name and with its source.
+
+/// Longest access token, in bytes. RFC 6750 sets none; mesh proxies commonly cap a header line near
+/// 8 KiB, and a token is hashed and parsed in full.
+pub const MAX_ACCESS_TOKEN_BYTES: usize = 8 * 1024;
+
+/// Longest session-binding proof, in bytes. A connection-level proof with RS512 over a 4096-bit key
+/// takes about 1 KiB; the rest is room for `htu` and `jti`.
+pub const MAX_PROOF_BYTES: usize = 8 * 1024;
+
+/// Deepest nesting of arrays and objects in a JOSE header, a claims set or the configuration. The
+/// deepest this protocol reads is 2 (`cnf`).
+pub const MAX_JSON_DEPTH: usize = 8;
+
+/// Largest client certificate, in bytes of DER. TLS itself allows 2^24; a leaf with an RSA-4096 key
+/// and a dozen names is below 4 KiB.
+pub const MAX_CERTIFICATE_BYTES: usize = 16 * 1024;
+
+/// Smallest RSA modulus, in bits (RFC 7518 section 3.3).
+pub const MIN_RSA_BITS: usize = 2048;
+
+/// Largest RSA modulus, in bits: bounds the time of one verification, which grows with its square.
+pub const MAX_RSA_BITS: usize = 4096;
+
+/// Longest `jti`, in bytes. A UUID takes 36.
+pub const MAX_JTI_BYTES: usize = 256;
+
+/// Longest `htu`, in bytes: the length that RFC 9110 section 4.1 recommends to support as a minimum
+/// is 8000; what is longer than this cannot fit in a proof anyway.
+pub const MAX_HTU_BYTES: usize = 4 * 1024;
+
+/// Longest text of an exporter value from the host, in bytes: 32 bytes as hex.
+pub const MAX_EXPORTER_TEXT_BYTES: usize = 64;
+
+/// Largest plugin configuration, in bytes.
+pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
+
+/// Longest configurable duration, in seconds: one day.
+pub const MAX_CONFIG_SECONDS: u64 = 24 * 60 * 60;

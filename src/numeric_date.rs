@@ -1,0 +1,123 @@
+//! `NumericDate` (RFC 7519 section 2) and claims that must not be mistaken for absent ones.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// Largest accepted date, in seconds: the last second of the year 9999.
+const MAX_SECONDS: u64 = 253_402_300_799;
+
+/// Seconds since 1970-01-01T00:00:00Z, without leap seconds; whole seconds are kept.
+///
+/// Fractions and exponents are accepted, as RFC 7519 allows them; negative dates, dates after the year
+/// 9999 and anything but a number are not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NumericDate(u64);
+
+impl NumericDate {
+    /// The date in whole seconds, rounded down.
+    #[must_use]
+    pub const fn floor(self) -> u64 {
+        self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for NumericDate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NumericDateVisitor)
+    }
+}
+
+struct NumericDateVisitor;
+
+impl Visitor<'_> for NumericDateVisitor {
+    type Value = NumericDate;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number of seconds since 1970")
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<NumericDate, E> {
+        if seconds > MAX_SECONDS {
+            return Err(E::custom("out of range"));
+        }
+        Ok(NumericDate(seconds))
+    }
+
+    fn visit_f64<E: Error>(self, seconds: f64) -> Result<NumericDate, E> {
+        #[expect(clippy::cast_precision_loss, reason = "MAX_SECONDS is below 2^53")]
+        let in_range = (0.0..=MAX_SECONDS as f64).contains(&seconds);
+        if !in_range {
+            return Err(E::custom("out of range"));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "in range"
+        )]
+        let floor = seconds as u64;
+        Ok(NumericDate(floor))
+    }
+}
+
+/// For `#[serde(default, deserialize_with = "present")]`: an absent member is `None`, and a present one
+/// must be a `T`. serde's own `Option` would take `null` for absent.
+///
+/// # Errors
+/// As `T`'s.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Option<u64> {
+        serde_json::from_str(text).ok().map(NumericDate::floor)
+    }
+
+    #[test]
+    fn numbers_in_range_are_dates_in_any_notation() {
+        let accepted = [
+            ("0", 0),
+            ("1700000000", 1_700_000_000),
+            ("1.7e9", 1_700_000_000),
+            ("1700000000.999", 1_700_000_000),
+            ("-0", 0),
+            ("1e-400", 0),
+            ("253402300799", MAX_SECONDS),
+        ];
+        for (text, seconds) in accepted {
+            assert_eq!(parse(text), Some(seconds), "{text}");
+        }
+    }
+
+    #[test]
+    fn everything_else_is_refused_without_wrapping() {
+        let digits = "9".repeat(400);
+        let refused = [
+            "-1",
+            "-0.5",
+            "253402300800",
+            "9007199254740993",
+            "9223372036854775808",
+            "-9223372036854775808",
+            "18446744073709551616",
+            "1e309",
+            "1e300",
+            &digits,
+            "\"1\"",
+            "true",
+            "null",
+            "[1]",
+            "{}",
+            "NaN",
+        ];
+        for text in refused {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

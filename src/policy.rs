@@ -1,0 +1,202 @@
+//! Which requests need what: the life of a request from its headers to a verified binding, in steps
+//! that can only be taken in order.
+//!
+//! [`Policy::present`] reads the headers, [`Presented::confirm`] applies the token's confirmation, and
+//! [`BoundRequest::verify`] checks it against the connection. A step that finds nothing left to check
+//! ends with [`Admitted`].
+
+use crate::access_token::{AccessToken, TokenClaims};
+use crate::authorization::{Credentials, refuse_token_in_query};
+use crate::certificate::CertificateThumbprint;
+use crate::confirmation::Confirmation;
+use crate::error::{ClientFault, Refusal};
+use crate::proof::{self, UntrustedProof};
+use crate::signature::SignatureVerifier;
+use crate::verify::{Connection, RequestLine, Rules, VerifiedBinding, verify, verify_certificate};
+
+/// Whether a request that is not bound may pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BindingMode {
+    /// A token whose `cnf` asks for it must be bound; everything else goes on to the next filter.
+    IfConfirmed,
+    /// Every request must carry a session-bound token.
+    Required,
+}
+
+/// The operator's decisions, validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Which requests must be bound.
+    pub binding: BindingMode,
+    /// What a proof must be like.
+    pub rules: Rules,
+}
+
+/// Why a request may go on to the next filter.
+#[must_use]
+pub enum Admitted {
+    /// It has no Bearer token, and needs none.
+    WithoutToken,
+    /// Its token is not bound, and need not be.
+    Unbound,
+    /// Its token is bound to the connection's client certificate alone (RFC 8705).
+    CertificateBound,
+    /// Its token is bound to the connection.
+    SessionBound(VerifiedBinding),
+}
+
+impl Admitted {
+    /// Name of the outcome for metrics and access logs, in `snake_case`.
+    #[must_use]
+    pub const fn verdict(&self) -> &'static str {
+        match self {
+            Self::WithoutToken => "without_token",
+            Self::Unbound => "unbound",
+            Self::CertificateBound => "certificate_bound",
+            Self::SessionBound(_) => "session_bound",
+        }
+    }
+}
+
+/// The headers of a request that binding is about, every value as the host gives it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHeaders<'a> {
+    /// All values of `Authorization`.
+    pub authorization: &'a [&'a [u8]],
+    /// All values of `Session-Binding-Proof`.
+    pub proof: &'a [&'a [u8]],
+    /// `:method`, `:authority` and `:path`.
+    pub line: RequestLine<'a>,
+}
+
+/// What is known of a request after a step that needed no more than its own bytes.
+pub enum Step<T> {
+    /// Nothing is left to check.
+    Done(Admitted),
+    /// The next step decides.
+    Next(T),
+}
+
+/// A request that presents a Bearer token, and perhaps a proof.
+pub struct Presented<'a> {
+    /// The token.
+    pub token: AccessToken<'a>,
+    /// The proof's header value.
+    pub proof: Option<&'a [u8]>,
+    line: RequestLine<'a>,
+}
+
+/// A request whose token must be bound to this connection's client certificate, and by a proof if there
+/// is one here.
+pub struct BoundRequest<'a> {
+    confirmed: CertificateThumbprint,
+    token: AccessToken<'a>,
+    token_expires: Option<u64>,
+    proof: Option<&'a [u8]>,
+    line: RequestLine<'a>,
+}
+
+impl Policy {
+    /// Reads what a request presents.
+    ///
+    /// # Errors
+    /// The faults of [`Credentials::parse`] and [`proof::only`], a token in the query, a proof without
+    /// a token, and [`ClientFault::AccessTokenMissing`] where [`BindingMode::Required`] wants one.
+    pub fn present<'a>(
+        &self,
+        headers: &RequestHeaders<'a>,
+    ) -> Result<Step<Presented<'a>>, ClientFault> {
+        refuse_token_in_query(headers.line.target.path)?;
+        let credentials = Credentials::parse(headers.authorization)?;
+        let proof = proof::only(headers.proof)?;
+        match (credentials, self.binding) {
+            (Credentials::Bearer(token), _) => Ok(Step::Next(Presented {
+                token,
+                proof,
+                line: headers.line,
+            })),
+            (_, BindingMode::Required) => Err(ClientFault::AccessTokenMissing),
+            _ if proof.is_some() => Err(ClientFault::ProofWithoutToken),
+            _ => Ok(Step::Done(Admitted::WithoutToken)),
+        }
+    }
+}
+
+impl<'a> Presented<'a> {
+    /// Applies what the token is confirmed for. `claims` are the presented token's own, or those that
+    /// another filter verified for it.
+    ///
+    /// Only the confirmation decides whether a proof is needed, never the presence of one.
+    ///
+    /// # Errors
+    /// [`ClientFault::AccessTokenExpired`], [`ClientFault::TokenNotBound`],
+    /// [`ClientFault::ProofMissing`] (V-d).
+    pub fn confirm(
+        self,
+        claims: &TokenClaims,
+        policy: &Policy,
+        now: u64,
+    ) -> Result<Step<BoundRequest<'a>>, ClientFault> {
+        let expired = |expires: u64| now >= expires.saturating_add(policy.rules.clock_tolerance);
+        if claims.expires.is_some_and(expired) {
+            return Err(ClientFault::AccessTokenExpired);
+        }
+        let (confirmed, proof) = match (claims.confirmation, policy.binding) {
+            // V-d
+            (Confirmation::Session(confirmed), _) => (
+                confirmed,
+                Some(self.proof.ok_or(ClientFault::ProofMissing)?),
+            ),
+            (_, BindingMode::Required) => return Err(ClientFault::TokenNotBound),
+            (Confirmation::Certificate(confirmed), BindingMode::IfConfirmed) => (confirmed, None),
+            (Confirmation::None, BindingMode::IfConfirmed) => {
+                return Ok(Step::Done(Admitted::Unbound));
+            }
+        };
+        let Self { token, line, .. } = self;
+        Ok(Step::Next(BoundRequest {
+            confirmed,
+            token,
+            token_expires: claims.expires,
+            proof,
+            line,
+        }))
+    }
+}
+
+impl BoundRequest<'_> {
+    /// Verifies the request against its connection (V-c, V-e to V-i).
+    ///
+    /// # Errors
+    /// The faults of [`UntrustedProof::parse`], [`verify_certificate`] and [`verify`].
+    pub fn verify(
+        &self,
+        connection: &Connection,
+        policy: &Policy,
+        now: u64,
+        signatures: &impl SignatureVerifier,
+    ) -> Result<Admitted, Refusal> {
+        verify_certificate(&self.confirmed, &connection.certificate, now)?;
+        let Some(proof) = self.proof else {
+            return Ok(Admitted::CertificateBound);
+        };
+        let proof = UntrustedProof::parse(proof)?;
+        let verified = verify(
+            &proof,
+            self.token,
+            &self.line,
+            connection,
+            &policy.rules,
+            now,
+            signatures,
+        )?;
+        Ok(Admitted::SessionBound(verified))
+    }
+
+    /// `exp` of the token, in seconds since 1970.
+    #[must_use]
+    pub const fn token_expires(&self) -> Option<u64> {
+        self.token_expires
+    }
+}

@@ -1,0 +1,191 @@
+//! The memory of seen `jti` (V-i): a proof that carries one is accepted once on its connection.
+//!
+//! The memory is a fixed number of buckets, each a value in a store that the caller reads and writes
+//! with compare-and-swap. An entry is kept for as long as its proof could be accepted again and never
+//! dropped before; a full bucket refuses. Entries are keyed with the exporter value, so a connection
+//! that takes over a bucket from an earlier one finds nothing of its own there.
+
+use sha2::{Digest as _, Sha256};
+
+use crate::error::{ClientFault, HostFault, Refusal};
+use crate::exporter::ExporterValue;
+
+/// Groups of connections that share buckets.
+const GROUPS: u64 = 64;
+
+/// Buckets of one group; a `jti` falls into one of them by its hash.
+const BUCKETS_PER_GROUP: u64 = 64;
+
+/// Most entries in a bucket. One connection alone can have `64 * 512` live `jti`: with the default
+/// window of 330 seconds, about 100 new ones a second. All buckets together hold at most 32 MiB.
+pub const MAX_ENTRIES: usize = 512;
+
+/// First byte of a bucket: the format's version.
+const VERSION: u8 = 1;
+
+const ENTRY_BYTES: usize = 16;
+
+/// Where a `jti` is remembered, and as what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    bucket: u64,
+    digest: [u8; 8],
+}
+
+impl Slot {
+    /// The slot of `jti` on a connection. `connection_id` is the host's number of the connection; it
+    /// only spreads connections over buckets.
+    #[must_use]
+    pub fn new(connection_id: u64, exporter: &ExporterValue, jti: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(exporter.as_bytes());
+        hash.update(jti.as_bytes());
+        let [a, b, c, d, e, f, g, h, spread, ..] = <[u8; 32]>::from(hash.finalize());
+        let bucket =
+            connection_id % GROUPS * BUCKETS_PER_GROUP + u64::from(spread) % BUCKETS_PER_GROUP;
+        Self {
+            bucket,
+            digest: [a, b, c, d, e, f, g, h],
+        }
+    }
+
+    /// Number of the bucket, below 4096.
+    #[must_use]
+    pub const fn bucket(&self) -> u64 {
+        self.bucket
+    }
+
+    /// The bucket's new value once this `jti` is remembered until `until`, given its present value.
+    /// Times are in seconds since 1970.
+    ///
+    /// # Errors
+    /// [`ClientFault::ProofReplayed`], [`ClientFault::ReplayMemoryFull`];
+    /// [`HostFault::ReplayMemoryUnusable`] for bytes that are not a bucket: they are left alone, since
+    /// what they replaced might have held this `jti`.
+    pub fn remember(&self, bucket: &[u8], until: u64, now: u64) -> Result<Vec<u8>, Refusal> {
+        let entries = parse(bucket).ok_or(HostFault::ReplayMemoryUnusable)?;
+        let mut next = Vec::with_capacity(bucket.len() + 1 + ENTRY_BYTES);
+        next.push(VERSION);
+        for entry in entries.filter(|entry| entry.until >= now) {
+            if entry.digest == self.digest {
+                return Err(ClientFault::ProofReplayed.into());
+            }
+            entry.write(&mut next);
+        }
+        if next.len() > MAX_ENTRIES * ENTRY_BYTES {
+            return Err(ClientFault::ReplayMemoryFull.into());
+        }
+        Entry {
+            digest: self.digest,
+            until,
+        }
+        .write(&mut next);
+        Ok(next)
+    }
+}
+
+struct Entry {
+    digest: [u8; 8],
+    until: u64,
+}
+
+impl Entry {
+    fn read(bytes: &[u8; ENTRY_BYTES]) -> Self {
+        let [a, b, c, d, e, f, g, h, until @ ..] = *bytes;
+        Self {
+            digest: [a, b, c, d, e, f, g, h],
+            until: u64::from_le_bytes(until),
+        }
+    }
+
+    fn write(&self, bucket: &mut Vec<u8>) {
+        bucket.extend_from_slice(&self.digest);
+        bucket.extend_from_slice(&self.until.to_le_bytes());
+    }
+}
+
+fn parse(bucket: &[u8]) -> Option<impl Iterator<Item = Entry>> {
+    let entries = match bucket {
+        [] => bucket,
+        [VERSION, entries @ ..] => entries,
+        _ => return None,
+    };
+    let (entries, rest) = entries.as_chunks::<ENTRY_BYTES>();
+    let sound = rest.is_empty() && entries.len() <= MAX_ENTRIES;
+    sound.then(|| entries.iter().map(Entry::read))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slot(jti: &str) -> Slot {
+        Slot::new(1, &ExporterValue::from_bytes([1; 32]), jti)
+    }
+
+    #[test]
+    fn a_jti_is_accepted_once_for_as_long_as_its_proof_could_be() {
+        let bucket = slot("a").remember(&[], 100, 50).unwrap();
+        for now in [50, 99, 100] {
+            assert_eq!(
+                slot("a").remember(&bucket, 200, now),
+                Err(ClientFault::ProofReplayed.into())
+            );
+        }
+        assert!(slot("a").remember(&bucket, 200, 101).is_ok());
+        assert!(slot("b").remember(&bucket, 100, 50).is_ok());
+    }
+
+    #[test]
+    fn another_connection_has_its_own_memory() {
+        let bucket = slot("a").remember(&[], 100, 50).unwrap();
+        let other = Slot::new(1, &ExporterValue::from_bytes([2; 32]), "a");
+        assert!(other.remember(&bucket, 100, 50).is_ok());
+    }
+
+    #[test]
+    fn a_full_bucket_refuses_and_forgets_nothing_that_is_live() {
+        let mut bucket = Vec::new();
+        for number in 0..MAX_ENTRIES {
+            bucket = slot(&number.to_string())
+                .remember(&bucket, 100, 50)
+                .unwrap();
+        }
+        assert_eq!(
+            slot("x").remember(&bucket, 100, 50),
+            Err(ClientFault::ReplayMemoryFull.into())
+        );
+        assert_eq!(
+            slot("0").remember(&bucket, 100, 50),
+            Err(ClientFault::ProofReplayed.into())
+        );
+        let next = slot("x").remember(&bucket, 200, 101).unwrap();
+        assert_eq!(next.len(), 1 + ENTRY_BYTES);
+    }
+
+    #[test]
+    fn bytes_that_are_not_a_bucket_are_the_hosts_fault() {
+        let oversized = [vec![VERSION], vec![0; (MAX_ENTRIES + 1) * ENTRY_BYTES]].concat();
+        for bucket in [
+            &[0][..],
+            &[2; 17],
+            &[VERSION; 16],
+            &[VERSION; 18],
+            &oversized,
+        ] {
+            let unusable = Err(HostFault::ReplayMemoryUnusable.into());
+            assert_eq!(slot("a").remember(bucket, 100, 50), unusable);
+        }
+        assert!(slot("a").remember(&[VERSION], 100, 50).is_ok());
+    }
+
+    #[test]
+    fn buckets_come_from_a_bounded_set() {
+        for id in [0, 1, 63, 64, u64::MAX] {
+            for jti in 0..100 {
+                let exporter = ExporterValue::from_bytes([3; 32]);
+                assert!(Slot::new(id, &exporter, &jti.to_string()).bucket() < 4096);
+            }
+        }
+    }
+}

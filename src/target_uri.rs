@@ -1,0 +1,247 @@
+//! Comparison of a proof's `htu` with the request's target (V-i; RFC 9449 section 4.3 step 9).
+//!
+//! The rule, for both sides alike:
+//! - query and fragment do not count;
+//! - scheme and host compare without regard to case, and the scheme is `https`: the proof exists only
+//!   on a TLS connection;
+//! - port 443 and no port are the same; user information, an empty host and anything but printable
+//!   ASCII match nothing;
+//! - in the path, percent-encoded unreserved characters are decoded, other percent-encodings compare
+//!   without regard to hexadecimal case, dot segments are removed, and an empty path is `/`
+//!   (RFC 3986 sections 6.2.2 and 6.2.3). `//`, `;` and `%2F` stay what they are;
+//! - an `htu` that begins with a single `/` is a path, and only the path is compared.
+
+use crate::authorization::percent_decode_first;
+
+const SCHEME: &str = "https://";
+const DEFAULT_PORT: u16 = 443;
+
+/// Where a request is directed: `:authority` (or `Host`) and `:path`, as the proxy routes them.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestTarget<'a> {
+    /// Host and optional port.
+    pub authority: &'a [u8],
+    /// Path and optional query.
+    pub path: &'a [u8],
+}
+
+/// Whether `htu` names the request's target.
+///
+/// ```
+/// use tls_session_binding::target_uri::{RequestTarget, matches};
+///
+/// let request = RequestTarget { authority: b"Service.example:443", path: b"/a%7Eb?c=d" };
+/// assert!(matches("https://service.example/a~b", request));
+/// assert!(!matches("https://service.example/a~b/", request));
+/// ```
+#[must_use]
+pub fn matches(htu: &str, request: RequestTarget<'_>) -> bool {
+    let Some(request_path) = normalise_path(request.path) else {
+        return false;
+    };
+    if htu.starts_with('/') && !htu.starts_with("//") {
+        return normalise_path(htu.as_bytes()) == Some(request_path);
+    }
+    let Some(Absolute { authority, path }) = Absolute::split(htu) else {
+        return false;
+    };
+    let (claimed, actual) = (
+        Authority::parse(authority),
+        Authority::parse(request.authority),
+    );
+    claimed.is_some() && claimed == actual && normalise_path(path) == Some(request_path)
+}
+
+struct Absolute<'a> {
+    authority: &'a [u8],
+    path: &'a [u8],
+}
+
+impl<'a> Absolute<'a> {
+    fn split(htu: &'a str) -> Option<Self> {
+        let (scheme, rest) = htu.split_at_checked(SCHEME.len())?;
+        if !scheme.eq_ignore_ascii_case(SCHEME) {
+            return None;
+        }
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end)?;
+        Some(Self {
+            authority: authority.as_bytes(),
+            path: path.as_bytes(),
+        })
+    }
+}
+
+#[derive(PartialEq, Eq)]
+struct Authority {
+    host: Vec<u8>,
+    port: u16,
+}
+
+impl Authority {
+    fn parse(authority: &[u8]) -> Option<Self> {
+        let (host, port) = split_port(authority);
+        let legal =
+            |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%:[]".contains(byte);
+        if host.is_empty() || !host.iter().all(legal) {
+            return None;
+        }
+        let port = match port {
+            b"" => DEFAULT_PORT,
+            digits if digits.iter().all(u8::is_ascii_digit) => {
+                std::str::from_utf8(digits).ok()?.parse().ok()?
+            }
+            _ => return None,
+        };
+        Some(Self {
+            host: host.to_ascii_lowercase(),
+            port,
+        })
+    }
+}
+
+/// Host and port; the colons inside an IPv6 literal are the host's.
+fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
+    let after_literal = authority
+        .iter()
+        .rposition(|&byte| byte == b']')
+        .map_or(0, |end| end + 1);
+    let colon = authority
+        .iter()
+        .skip(after_literal)
+        .position(|&byte| byte == b':');
+    match colon.and_then(|colon| authority.split_at_checked(after_literal + colon)) {
+        Some((host, port)) => (host, port.get(1..).unwrap_or_default()),
+        None => (authority, b""),
+    }
+}
+
+/// The path in the one form that all equivalent ones share; `None` when it is not an absolute path.
+fn normalise_path(path_and_query: &[u8]) -> Option<Vec<u8>> {
+    let path = path_and_query
+        .split(|byte| matches!(byte, b'?' | b'#'))
+        .next()?;
+    let path = normalise_percent_encoding(path)?;
+    match path.first() {
+        None => Some(b"/".to_vec()),
+        Some(b'/') => Some(remove_dot_segments(&path)),
+        Some(_) => None,
+    }
+}
+
+fn normalise_percent_encoding(path: &[u8]) -> Option<Vec<u8>> {
+    let mut normal = Vec::with_capacity(path.len());
+    let mut left = path;
+    while let Some(&first) = left.first() {
+        let (byte, rest) = percent_decode_first(left)?;
+        let encoded = rest.len() + 3 == left.len();
+        match first {
+            b'%' if !encoded => return None,
+            b'%' if is_unreserved(byte) => normal.push(byte),
+            b'%' => normal.extend(left.iter().take(3).map(u8::to_ascii_uppercase)),
+            b'!'..=b'~' => normal.push(first),
+            _ => return None,
+        }
+        left = rest;
+    }
+    Some(normal)
+}
+
+/// RFC 3986 section 2.3.
+const fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 section 5.2.4, for a path that begins with `/`.
+fn remove_dot_segments(path: &[u8]) -> Vec<u8> {
+    let mut segments: Vec<&[u8]> = Vec::new();
+    let mut ends_in_slash = false;
+    for segment in path.split(|&byte| byte == b'/').skip(1) {
+        ends_in_slash = matches!(segment, b"." | b"..");
+        match segment {
+            b"." => {}
+            b".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    if ends_in_slash {
+        segments.push(b"");
+    }
+    segments
+        .iter()
+        .fold(Vec::with_capacity(path.len()), |mut joined, segment| {
+            joined.push(b'/');
+            joined.extend_from_slice(segment);
+            joined
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `htu` · `:authority` · `:path` · whether they match.
+    const EXAMPLES: &[(&str, &str, &str, bool)] = &[
+        ("https://a.example/b", "a.example", "/b", true),
+        ("https://a.example/b?x=y", "a.example", "/b", true),
+        ("https://a.example/b#f", "a.example", "/b?x=y", true),
+        ("HTTPS://A.Example/b", "a.EXAMPLE", "/b", true),
+        ("https://a.example:443/b", "a.example", "/b", true),
+        ("https://a.example/b", "a.example:443", "/b", true),
+        ("https://a.example:/b", "a.example", "/b", true),
+        ("https://a.example:8443/b", "a.example:8443", "/b", true),
+        ("https://[::1]:8443/b", "[::1]:8443", "/b", true),
+        ("https://a.example", "a.example", "/", true),
+        ("https://a.example?x", "a.example", "/", true),
+        ("https://a.example/%7eb", "a.example", "/~b", true),
+        ("https://a.example/%2fb", "a.example", "/%2Fb", true),
+        ("https://a.example/a/../b", "a.example", "/b", true),
+        ("https://a.example/b", "a.example", "/a/%2e%2E/./b", true),
+        ("https://a.example/a/..", "a.example", "/", true),
+        ("https://a.example/../b", "a.example", "/b", true),
+        ("/b", "a.example", "/b?x", true),
+        ("/%62", "a.example", "/b", true),
+        ("http://a.example/b", "a.example", "/b", false),
+        ("https://b.example/b", "a.example", "/b", false),
+        ("https://a.example./b", "a.example", "/b", false),
+        ("https://a.example:8443/b", "a.example", "/b", false),
+        ("https://a.example:0/b", "a.example", "/b", false),
+        ("https://a.example:65979/b", "a.example", "/b", false),
+        ("https://a.example:x/b", "a.example:x", "/b", false),
+        ("https://u@a.example/b", "a.example", "/b", false),
+        ("https://a.example@evil.example/b", "a.example", "/b", false),
+        ("https://u@a.example/b", "u@a.example", "/b", false),
+        ("https:///b", "", "/b", false),
+        ("https://ä.example/b", "ä.example", "/b", false),
+        ("https://a.example/b/", "a.example", "/b", false),
+        ("https://a.example/B", "a.example", "/b", false),
+        ("https://a.example//b", "a.example", "/b", false),
+        ("https://a.example/a%2Fb", "a.example", "/a/b", false),
+        ("https://a.example/a;p=1", "a.example", "/a", false),
+        ("https://a.example/%252e", "a.example", "/%2e", false),
+        ("https://a.example/%zz", "a.example", "/%zz", false),
+        ("https://a.example/%", "a.example", "/%", false),
+        ("https://a.example/a b", "a.example", "/a b", false),
+        ("https://a.example/ä", "a.example", "/ä", false),
+        ("//a.example/b", "a.example", "/b", false),
+        ("b", "a.example", "/b", false),
+        ("", "a.example", "/", false),
+        ("*", "a.example", "*", false),
+        ("https://a.example/", "a.example", "*", false),
+    ];
+
+    #[test]
+    fn htu_matches_exactly_the_equivalent_targets() {
+        for &(htu, authority, path, expected) in EXAMPLES {
+            let request = RequestTarget {
+                authority: authority.as_bytes(),
+                path: path.as_bytes(),
+            };
+            assert_eq!(
+                matches(htu, request),
+                expected,
+                "{htu} against {authority}{path}"
+            );
+        }
+    }
+}

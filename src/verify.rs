@@ -1,0 +1,182 @@
+//! Verification of one presented token and proof against one connection: PROTOCOL section 3.3.2 step 5,
+//! rule by rule. Comparisons with the verifier's own values come first and the signature last, so that
+//! garbage never buys a signature verification.
+
+use crate::access_token::AccessToken;
+use crate::algorithm::AlgorithmSet;
+use crate::certificate::{CertificateThumbprint, ClientCertificate};
+use crate::error::ClientFault;
+use crate::exporter::ExporterValue;
+use crate::proof::{RequestClaims, UntrustedProof};
+use crate::signature::SignatureVerifier;
+use crate::target_uri::{self, RequestTarget};
+
+/// What the host says about the TLS connection that a request arrived on.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Its exporter value.
+    pub exporter: ExporterValue,
+    /// The certificate its client authenticated with (V-a).
+    pub certificate: ClientCertificate,
+}
+
+/// What one request says about itself, as the proxy routes it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLine<'a> {
+    /// `:method`.
+    pub method: &'a [u8],
+    /// `:authority` and `:path`.
+    pub target: RequestTarget<'a>,
+}
+
+/// The operator's part of the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Algorithms a proof may be signed with.
+    pub algorithms: AlgorithmSet,
+    /// How old a proof may be, in seconds.
+    pub max_proof_age: u64,
+    /// How far the client's clock may be off, in seconds.
+    pub clock_tolerance: u64,
+}
+
+impl Rules {
+    /// The last second at which a proof issued at `issued_at` is accepted.
+    const fn last_second(&self, issued_at: u64) -> u64 {
+        issued_at
+            .saturating_add(self.max_proof_age)
+            .saturating_add(self.clock_tolerance)
+    }
+}
+
+/// That a token was presented with a valid proof by the holder of its certificate on its connection.
+/// Only [`verify`] makes one.
+#[derive(Clone)]
+#[must_use]
+pub struct VerifiedBinding {
+    acceptable_until: u64,
+    request: RequestClaims,
+}
+
+impl VerifiedBinding {
+    /// Whether the proof is for the connection rather than for one request: only then may it stand for
+    /// later requests.
+    #[must_use]
+    pub const fn is_connection_level(&self) -> bool {
+        self.request.is_empty()
+    }
+
+    /// The proof's `jti`, which must not have been seen before. Whoever holds the binding asks
+    /// [`crate::replay`]; verification has not.
+    #[must_use]
+    pub fn jti(&self) -> Option<&str> {
+        self.request.jti.as_deref()
+    }
+
+    /// The last second, since 1970, at which the same proof would still be accepted.
+    #[must_use]
+    pub const fn acceptable_until(&self) -> u64 {
+        self.acceptable_until
+    }
+}
+
+/// Verifies that a token confirmed for `confirmed` is presented on a connection of that certificate's
+/// holder (V-a, V-c).
+///
+/// # Errors
+/// [`ClientFault::CertificateNotConfirmed`], [`ClientFault::CertificateExpired`].
+pub fn verify_certificate(
+    confirmed: &CertificateThumbprint,
+    certificate: &ClientCertificate,
+    now: u64,
+) -> Result<(), ClientFault> {
+    // V-c
+    if confirmed != certificate.thumbprint() {
+        return Err(ClientFault::CertificateNotConfirmed);
+    }
+    // V-a: the handshake proved it when the connection began.
+    if now > certificate.not_after() {
+        return Err(ClientFault::CertificateExpired);
+    }
+    Ok(())
+}
+
+/// Verifies a proof for `token` on `connection` (V-e to V-i). `now` is in seconds since 1970.
+///
+/// Not checked here: the token itself (V-b), its confirmation ([`verify_certificate`]), and whether the
+/// proof's `jti` was seen before ([`VerifiedBinding::jti`]).
+///
+/// # Errors
+/// The [`ClientFault`] of the first rule that does not hold.
+pub fn verify(
+    proof: &UntrustedProof<'_>,
+    token: AccessToken<'_>,
+    request: &RequestLine<'_>,
+    connection: &Connection,
+    rules: &Rules,
+    now: u64,
+    signatures: &impl SignatureVerifier,
+) -> Result<VerifiedBinding, ClientFault> {
+    let key = connection.certificate.key()?;
+    // V-e: `alg` is allowed and fits the key of this connection's certificate.
+    if !rules.algorithms.contains(proof.algorithm) || proof.algorithm.key_kind() != key.kind() {
+        return Err(ClientFault::ProofAlgorithmRefused);
+    }
+    if proof.signature.len() != key.signature_bytes() {
+        return Err(ClientFault::ProofSignatureInvalid);
+    }
+    // V-e: the header's `x5t#S256` is this connection's certificate.
+    if proof.certificate != *connection.certificate.thumbprint() {
+        return Err(ClientFault::ProofCertificateMismatch);
+    }
+    // V-f
+    if proof.exporter != connection.exporter {
+        return Err(ClientFault::ProofConnectionMismatch);
+    }
+    // V-g
+    if proof.access_token_hash != token.hash() {
+        return Err(ClientFault::ProofTokenMismatch);
+    }
+    // V-h
+    verify_time(proof, rules, now)?;
+    // V-i, but for `jti`.
+    verify_request(&proof.request, request)?;
+    // V-e: the signature.
+    if !signatures.verify(proof.algorithm, key, proof.signing_input, &proof.signature) {
+        return Err(ClientFault::ProofSignatureInvalid);
+    }
+    Ok(VerifiedBinding {
+        acceptable_until: rules.last_second(proof.issued_at),
+        request: proof.request.clone(),
+    })
+}
+
+fn verify_time(proof: &UntrustedProof<'_>, rules: &Rules, now: u64) -> Result<(), ClientFault> {
+    let soon = now.saturating_add(rules.clock_tolerance);
+    if proof.issued_at > soon || proof.not_before.is_some_and(|not_before| not_before > soon) {
+        return Err(ClientFault::ProofNotYetValid);
+    }
+    if now > rules.last_second(proof.issued_at) {
+        return Err(ClientFault::ProofTooOld);
+    }
+    let expired = |expires: u64| now >= expires.saturating_add(rules.clock_tolerance);
+    if proof.expires.is_some_and(expired) {
+        return Err(ClientFault::ProofExpired);
+    }
+    Ok(())
+}
+
+fn verify_request(claims: &RequestClaims, request: &RequestLine<'_>) -> Result<(), ClientFault> {
+    if claims
+        .method
+        .as_ref()
+        .is_some_and(|method| method.as_bytes() != request.method)
+    {
+        return Err(ClientFault::ProofMethodMismatch);
+    }
+    let matches = |htu: &String| target_uri::matches(htu, request.target);
+    if !claims.target_uri.as_ref().is_none_or(matches) {
+        return Err(ClientFault::ProofTargetMismatch);
+    }
+    Ok(())
+}
