@@ -1,0 +1,81 @@
+//! `session-binding`: requests with session-bound tokens, and development credentials to try them.
+#![forbid(unsafe_code)]
+
+mod credentials;
+mod request;
+
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::{Args, Parser, Subcommand};
+use tls_session_binding_client::signer::{Signer, SignerError};
+
+/// TLS-session-bound access tokens: send them, prove them, make them for development.
+#[derive(Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    Request(request::RequestArguments),
+    Proof(credentials::ProofArguments),
+    Token(credentials::TokenArguments),
+    Jwks(credentials::JwksArguments),
+    Pki(credentials::PkiArguments),
+}
+
+/// The client certificate and its private key.
+#[derive(Args)]
+struct ClientIdentity {
+    /// Client certificate, leaf first (PEM).
+    #[arg(long, value_name = "FILE")]
+    cert: PathBuf,
+    /// Its private key (PEM: PKCS#8, SEC1 or PKCS#1).
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+}
+
+impl ClientIdentity {
+    fn signer(&self) -> Result<Signer, SignerError> {
+        Signer::from_pem_files(&self.cert, &self.key)
+    }
+}
+
+type Outcome<T> = Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse().action {
+        Action::Request(arguments) => request::run(&arguments),
+        Action::Proof(arguments) => credentials::proof(&arguments),
+        Action::Token(arguments) => credentials::token(&arguments),
+        Action::Jwks(arguments) => credentials::jwks(&arguments),
+        Action::Pki(arguments) => credentials::pki(&arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("session-binding: {error}");
+        ExitCode::from(2)
+    })
+}
+
+/// An argument itself, or with `@` before a path the content of that file.
+fn value_or_file(argument: &str) -> Outcome<String> {
+    match argument.strip_prefix('@') {
+        Some(path) => match fs::read_to_string(path) {
+            Ok(text) => Ok(text.trim_end().to_owned()),
+            Err(error) => Err(format!("cannot read {path}: {error}").into()),
+        },
+        None => Ok(argument.to_owned()),
+    }
+}
+
+fn unix_time() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}

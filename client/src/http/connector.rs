@@ -1,0 +1,203 @@
+//! Opens mTLS connections.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use http::Uri;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
+use rustls::sign::SingleCertAndKey;
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::net::{TcpStream, ToSocketAddrs};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::session::{Sender, Session};
+use super::{CONNECT_TIMEOUT, HttpError};
+use crate::signer::{Signer, certificates_from_pem_file};
+
+const HTTPS_PORT: u16 = 443;
+
+/// The TLS version of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TlsVersion {
+    /// TLS 1.3 only.
+    #[default]
+    Tls13,
+    /// TLS 1.2 only, with extended master secret (EKM-3).
+    Tls12,
+}
+
+/// The HTTP versions that are offered by ALPN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HttpVersion {
+    /// HTTP/2 or HTTP/1.1, as the server likes.
+    #[default]
+    Any,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only.
+    Http2,
+}
+
+/// How connections are opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// TLS version.
+    pub tls: TlsVersion,
+    /// HTTP version.
+    pub http: HttpVersion,
+}
+
+/// Opens connections with one client certificate; they resume each other's TLS sessions.
+#[derive(Clone)]
+pub struct Connector {
+    tls: TlsConnector,
+    http: HttpVersion,
+    signer: Arc<Signer>,
+}
+
+impl Connector {
+    /// A connector that presents the signer's certificate and trusts servers of `trusted`.
+    ///
+    /// # Errors
+    /// [`HttpError::Configuration`] when rustls refuses the configuration.
+    pub fn new(
+        signer: Arc<Signer>,
+        trusted: RootCertStore,
+        options: Options,
+    ) -> Result<Self, HttpError> {
+        let certificate: Arc<dyn ResolvesClientCert> =
+            Arc::new(SingleCertAndKey::from(Arc::clone(signer.certified_key())));
+        let mut config =
+            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(&[options.tls.supported()])
+                .map_err(HttpError::Configuration)?
+                .with_root_certificates(trusted)
+                .with_client_cert_resolver(certificate);
+        config.require_ems = true;
+        config.alpn_protocols = options.http.alpn();
+        Ok(Self {
+            tls: TlsConnector::from(Arc::new(config)),
+            http: options.http,
+            signer,
+        })
+    }
+
+    /// Connects to the host and port of a URL.
+    ///
+    /// # Errors
+    /// The variants of [`HttpError`] that speak of URL and connection.
+    pub async fn connect(&self, url: &Uri) -> Result<Session, HttpError> {
+        let host = host(url)?;
+        self.connect_to((host, url.port_u16().unwrap_or(HTTPS_PORT)), url)
+            .await
+    }
+
+    /// Connects to `address`, and expects the host of the URL there.
+    ///
+    /// # Errors
+    /// The variants of [`HttpError`] that speak of URL and connection.
+    pub async fn connect_to(
+        &self,
+        address: impl ToSocketAddrs,
+        url: &Uri,
+    ) -> Result<Session, HttpError> {
+        let name = ServerName::try_from(host(url)?.to_owned()).map_err(|_| HttpError::Url)?;
+        tokio::time::timeout(CONNECT_TIMEOUT, self.open(address, name))
+            .await
+            .map_err(|_| HttpError::TimedOut(CONNECT_TIMEOUT))?
+    }
+
+    async fn open(
+        &self,
+        address: impl ToSocketAddrs,
+        name: ServerName<'static>,
+    ) -> Result<Session, HttpError> {
+        let tcp = TcpStream::connect(address)
+            .await
+            .map_err(HttpError::Connect)?;
+        tcp.set_nodelay(true).map_err(HttpError::Connect)?;
+        let tls = self
+            .tls
+            .connect(name, tcp)
+            .await
+            .map_err(HttpError::Connect)?;
+        Session::start(tls, self.http, Arc::clone(&self.signer)).await
+    }
+}
+
+/// Reads the CA certificates that servers are trusted by.
+///
+/// # Errors
+/// [`HttpError::Certificates`] or [`HttpError::Configuration`] when the file does not hold them.
+pub fn trust_anchors(pem_file: &Path) -> Result<RootCertStore, HttpError> {
+    let mut trusted = RootCertStore::empty();
+    for certificate in certificates_from_pem_file(pem_file)? {
+        trusted.add(certificate).map_err(HttpError::Configuration)?;
+    }
+    Ok(trusted)
+}
+
+impl TlsVersion {
+    fn supported(self) -> &'static SupportedProtocolVersion {
+        match self {
+            Self::Tls13 => &TLS13,
+            Self::Tls12 => &TLS12,
+        }
+    }
+}
+
+impl HttpVersion {
+    fn alpn(self) -> Vec<Vec<u8>> {
+        let names: &[&[u8]] = match self {
+            Self::Any => &[b"h2", b"http/1.1"],
+            Self::Http1 => &[b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+        };
+        names.iter().map(|name| name.to_vec()).collect()
+    }
+}
+
+/// The host of a URL that this client can open.
+fn host(url: &Uri) -> Result<&str, HttpError> {
+    let has_user = url
+        .authority()
+        .is_none_or(|authority| authority.as_str().contains('@'));
+    match url.host() {
+        Some(host) if url.scheme_str() == Some("https") && !has_user => {
+            Ok(host.trim_start_matches('[').trim_end_matches(']'))
+        }
+        _ => Err(HttpError::Url),
+    }
+}
+
+/// Starts HTTP on a TLS connection, and drives it until it ends.
+pub(super) async fn start_http(
+    tls: TlsStream<TcpStream>,
+    wanted: HttpVersion,
+) -> Result<Sender, HttpError> {
+    let chosen = tls.get_ref().1.alpn_protocol();
+    let http2 = match (wanted, chosen) {
+        (HttpVersion::Any | HttpVersion::Http2, Some(b"h2")) => true,
+        (HttpVersion::Any | HttpVersion::Http1, Some(b"http/1.1") | None) => false,
+        _ => return Err(HttpError::Alpn),
+    };
+    let io = TokioIo::new(tls);
+    if http2 {
+        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
+            .await
+            .map_err(HttpError::Exchange)?;
+        tokio::spawn(connection);
+        Ok(Sender::Http2(sender))
+    } else {
+        let (sender, connection) = hyper::client::conn::http1::handshake(io)
+            .await
+            .map_err(HttpError::Exchange)?;
+        tokio::spawn(connection);
+        Ok(Sender::Http1(tokio::sync::Mutex::new(sender)))
+    }
+}

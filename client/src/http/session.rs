@@ -1,0 +1,310 @@
+//! One connection with its exporter value and its proofs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use rustls::{HandshakeKind, ProtocolVersion};
+use tls_session_binding::access_token::{AccessToken, AccessTokenHash};
+use tls_session_binding::base64url;
+use tls_session_binding::exporter::ExporterValue;
+use tls_session_binding::proof::HEADER;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+use super::challenge::BearerChallenge;
+use super::connector::{HttpVersion, start_http};
+use super::{HttpError, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};
+use crate::exporter;
+use crate::proof::Proof;
+use crate::proofs::{ConnectionProofs, Origin};
+use crate::signer::Signer;
+
+const JTI_BYTES: usize = 16;
+
+/// What goes with the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Proving {
+    /// A proof for the connection, signed once per token.
+    #[default]
+    Connection,
+    /// A proof for this one request (`htm`, `htu`, `jti`).
+    PerRequest,
+    /// No proof.
+    Without,
+}
+
+/// Which proof the request went out with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProofUse {
+    /// None.
+    NotSent,
+    /// One signed for this request.
+    Made,
+    /// The one signed for an earlier request.
+    Reused,
+    /// A fresh one, after the server refused another with `invalid_proof`.
+    MadeAgain,
+}
+
+/// The response, and how it came about.
+#[derive(Debug)]
+pub struct Answer {
+    /// The response.
+    pub response: Response<Bytes>,
+    /// The proof of the request that it answers.
+    pub proof: ProofUse,
+    /// The refusal that led to [`ProofUse::MadeAgain`].
+    pub refused: Option<BearerChallenge>,
+}
+
+/// What may be told about a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionFacts {
+    /// TLS version.
+    pub tls: ProtocolVersion,
+    /// Whether the TLS session was resumed.
+    pub resumed: bool,
+    /// Whether it carries HTTP/2; otherwise HTTP/1.1.
+    pub http2: bool,
+}
+
+/// An open connection. Requests may be sent concurrently; HTTP/1.1 takes them in turn.
+pub struct Session {
+    sender: Sender,
+    exporter: ExporterValue,
+    proofs: Mutex<ConnectionProofs>,
+    facts: ConnectionFacts,
+}
+
+pub(super) enum Sender {
+    Http1(tokio::sync::Mutex<http1::SendRequest<Full<Bytes>>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Session {
+    pub(super) async fn start(
+        tls: TlsStream<TcpStream>,
+        version: HttpVersion,
+        signer: Arc<Signer>,
+    ) -> Result<Self, HttpError> {
+        let connection = tls.get_ref().1;
+        let exporter = exporter::of(connection)?;
+        let tls_version = connection
+            .protocol_version()
+            .unwrap_or(ProtocolVersion::Unknown(0));
+        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        let sender = start_http(tls, version).await?;
+        let http2 = matches!(sender, Sender::Http2(_));
+        Ok(Self {
+            sender,
+            exporter,
+            proofs: Mutex::new(ConnectionProofs::new(signer, exporter)),
+            facts: ConnectionFacts {
+                tls: tls_version,
+                resumed,
+                http2,
+            },
+        })
+    }
+
+    /// What may be told about the connection.
+    #[must_use]
+    pub fn facts(&self) -> &ConnectionFacts {
+        &self.facts
+    }
+
+    /// The connection's exporter value, for proofs made outside.
+    #[must_use]
+    pub fn exporter(&self) -> &ExporterValue {
+        &self.exporter
+    }
+
+    /// Whether the connection takes no more requests.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.sender {
+            Sender::Http1(sender) => sender.try_lock().is_ok_and(|sender| sender.is_closed()),
+            Sender::Http2(sender) => sender.is_closed(),
+        }
+    }
+
+    /// Sends a request with an access token and its proof.
+    ///
+    /// After `401 invalid_proof`, which also a proof that became too old gets, it signs one fresh
+    /// proof and sends the request once more, if the connection is still open. The second answer
+    /// is final, whatever it is.
+    ///
+    /// The request carries an absolute URL of the connection's host.
+    ///
+    /// # Errors
+    /// [`HttpError::AccessToken`], [`HttpError::Signing`], and those of [`Session::send_as_is`].
+    pub async fn send(
+        &self,
+        mut request: Request<Bytes>,
+        token: &str,
+        proving: Proving,
+    ) -> Result<Answer, HttpError> {
+        let hash = AccessToken::parse(token)
+            .map_err(|_| HttpError::AccessToken)?
+            .hash();
+        request
+            .headers_mut()
+            .insert(AUTHORIZATION, secret(&format!("Bearer {token}"))?);
+        let (response, proof) = self.send_proved(&request, &hash, proving).await?;
+        let challenge = BearerChallenge::from_headers(response.headers());
+        let refused = challenge.filter(|_| response.status() == StatusCode::UNAUTHORIZED);
+        match refused {
+            Some(refused) if proof != ProofUse::NotSent && self.may_retry(&refused) => {
+                self.proofs().forget(&hash);
+                let (response, _) = self.send_proved(&request, &hash, proving).await?;
+                Ok(Answer {
+                    response,
+                    proof: ProofUse::MadeAgain,
+                    refused: Some(refused),
+                })
+            }
+            _ => Ok(Answer {
+                response,
+                proof,
+                refused: None,
+            }),
+        }
+    }
+
+    /// Sends a request without adding anything: no token, no proof.
+    ///
+    /// # Errors
+    /// [`HttpError::Url`], [`HttpError::Exchange`], [`HttpError::Body`] or [`HttpError::TimedOut`].
+    pub async fn send_as_is(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(request))
+            .await
+            .map_err(|_| HttpError::TimedOut(REQUEST_TIMEOUT))?
+    }
+
+    async fn send_proved(
+        &self,
+        request: &Request<Bytes>,
+        token: &AccessTokenHash,
+        proving: Proving,
+    ) -> Result<(Response<Bytes>, ProofUse), HttpError> {
+        let mut request = request.clone();
+        let (proof, used) = match proving {
+            Proving::Without => (None, ProofUse::NotSent),
+            Proving::PerRequest => (
+                Some(self.per_request_proof(&request, token)?),
+                ProofUse::Made,
+            ),
+            Proving::Connection => match self.proofs().proof_for(token, unix_time())? {
+                (proof, Origin::Made) => (Some(proof), ProofUse::Made),
+                (proof, Origin::Reused) => (Some(proof), ProofUse::Reused),
+            },
+        };
+        if let Some(proof) = proof {
+            let name = HeaderName::from_static(HEADER);
+            request.headers_mut().insert(name, secret(proof.as_str())?);
+        }
+        Ok((self.send_as_is(request).await?, used))
+    }
+
+    fn per_request_proof(
+        &self,
+        request: &Request<Bytes>,
+        token: &AccessTokenHash,
+    ) -> Result<Proof, HttpError> {
+        let target = target_uri(request.uri()).ok_or(HttpError::Url)?;
+        let id = unique_id()?;
+        let limit = |proof: crate::proof::ProofBuilder| {
+            proof
+                .method(request.method().as_str())
+                .target_uri(&target)
+                .id(&id)
+        };
+        Ok(self.proofs().per_request(token, unix_time(), limit)?)
+    }
+
+    fn may_retry(&self, refused: &BearerChallenge) -> bool {
+        refused.error.as_deref() == Some("invalid_proof") && !self.is_closed()
+    }
+
+    fn proofs(&self) -> std::sync::MutexGuard<'_, ConnectionProofs> {
+        self.proofs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let request = request.map(Full::new);
+        let response = match &self.sender {
+            Sender::Http1(sender) => {
+                let request = origin_form(request)?;
+                let mut sender = sender.lock().await;
+                sender.ready().await.map_err(HttpError::Exchange)?;
+                let response = sender
+                    .send_request(request)
+                    .await
+                    .map_err(HttpError::Exchange)?;
+                return collect(response).await;
+            }
+            Sender::Http2(sender) => sender.clone().send_request(request).await,
+        };
+        collect(response.map_err(HttpError::Exchange)?).await
+    }
+}
+
+async fn collect(response: Response<Incoming>) -> Result<Response<Bytes>, HttpError> {
+    let (parts, body) = response.into_parts();
+    let body = Limited::new(body, MAX_RESPONSE_BYTES)
+        .collect()
+        .await
+        .map_err(|error| HttpError::Body(error.to_string()))?;
+    Ok(Response::from_parts(parts, body.to_bytes()))
+}
+
+/// HTTP/1.1 sends path and query, and the host in its header.
+fn origin_form(mut request: Request<Full<Bytes>>) -> Result<Request<Full<Bytes>>, HttpError> {
+    let authority = request.uri().authority().ok_or(HttpError::Url)?.as_str();
+    let host = HeaderValue::from_str(authority).map_err(|_| HttpError::Url)?;
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    *request.uri_mut() = target.parse().map_err(|_| HttpError::Url)?;
+    request.headers_mut().entry(HOST).or_insert(host);
+    Ok(request)
+}
+
+/// The target URI of a request without query.
+fn target_uri(uri: &Uri) -> Option<String> {
+    Some(format!(
+        "{}://{}{}",
+        uri.scheme()?,
+        uri.authority()?,
+        uri.path()
+    ))
+}
+
+fn unique_id() -> Result<String, HttpError> {
+    let mut bytes = [0; JTI_BYTES];
+    rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|error| HttpError::Configuration(error.into()))?;
+    Ok(base64url::encode(&bytes))
+}
+
+/// A header value that is not shown in logs nor indexed by header compression.
+fn secret(text: &str) -> Result<HeaderValue, HttpError> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| HttpError::AccessToken)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn unix_time() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}

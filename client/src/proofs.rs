@@ -1,0 +1,127 @@
+//! The proofs of one connection.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tls_session_binding::access_token::AccessTokenHash;
+use tls_session_binding::exporter::ExporterValue;
+
+use crate::proof::{Proof, ProofBuilder};
+use crate::signer::{Signer, SigningError};
+
+/// Tokens whose proofs one connection remembers. Our own bound: about 700 bytes each, and more
+/// users than one HTTP/2 connection usually carries at once.
+pub const MAX_PROOFS: usize = 1024;
+
+/// The connection-level proofs of one connection, each signed once per token.
+///
+/// It lives as long as its connection and is dropped with it: the exporter value is fixed when it
+/// is made, so no proof of another connection can come out. It holds at most [`MAX_PROOFS`]
+/// proofs; beyond that the one unused for longest is forgotten, which costs one more signature.
+///
+/// ```no_run
+/// # use std::sync::Arc;
+/// # use tls_session_binding_client::{AccessTokenHash, ExporterValue, signer::Signer};
+/// # fn example(signer: Arc<Signer>, exporter: ExporterValue, token: &AccessTokenHash)
+/// #     -> Result<(), Box<dyn std::error::Error>> {
+/// use tls_session_binding_client::proofs::{ConnectionProofs, Origin};
+///
+/// let mut proofs = ConnectionProofs::new(signer, exporter);
+/// let now = 1_780_000_000;
+/// assert_eq!(proofs.proof_for(token, now)?.1, Origin::Made);
+/// assert_eq!(proofs.proof_for(token, now + 60)?.1, Origin::Reused);
+/// proofs.forget(token); // the server answered `invalid_proof`
+/// assert_eq!(proofs.proof_for(token, now + 60)?.1, Origin::Made);
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct ConnectionProofs {
+    signer: Arc<Signer>,
+    exporter: ExporterValue,
+    proofs: HashMap<String, Entry>,
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    proof: Proof,
+    last_use: u64,
+}
+
+/// Where a proof came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It was signed just now.
+    Made,
+    /// It was signed for an earlier request.
+    Reused,
+}
+
+impl ConnectionProofs {
+    /// The proofs of the connection with this exporter value, opened with the signer's certificate.
+    #[must_use]
+    pub fn new(signer: Arc<Signer>, exporter: ExporterValue) -> Self {
+        Self {
+            signer,
+            exporter,
+            proofs: HashMap::new(),
+            uses: 0,
+        }
+    }
+
+    /// The proof for a token: the remembered one, or one signed with `now` (seconds since the
+    /// epoch) as its time of issue.
+    ///
+    /// # Errors
+    /// [`SigningError`] when the key refuses; nothing is remembered then.
+    pub fn proof_for(
+        &mut self,
+        token: &AccessTokenHash,
+        now: u64,
+    ) -> Result<(Proof, Origin), SigningError> {
+        self.uses += 1;
+        let key = token.to_base64url();
+        if let Some(entry) = self.proofs.get_mut(&key) {
+            entry.last_use = self.uses;
+            return Ok((entry.proof.clone(), Origin::Reused));
+        }
+        let proof = ProofBuilder::new(token, &self.exporter, now).sign(&self.signer)?;
+        self.make_room();
+        self.proofs.insert(
+            key,
+            Entry {
+                proof: proof.clone(),
+                last_use: self.uses,
+            },
+        );
+        Ok((proof, Origin::Made))
+    }
+
+    /// Forgets the proof for a token: the next one is signed anew.
+    pub fn forget(&mut self, token: &AccessTokenHash) {
+        self.proofs.remove(&token.to_base64url());
+    }
+
+    /// A per-request proof, never remembered: `limit` adds the request's claims.
+    ///
+    /// # Errors
+    /// [`SigningError`] when the key refuses.
+    pub fn per_request(
+        &self,
+        token: &AccessTokenHash,
+        now: u64,
+        limit: impl FnOnce(ProofBuilder) -> ProofBuilder,
+    ) -> Result<Proof, SigningError> {
+        limit(ProofBuilder::new(token, &self.exporter, now)).sign(&self.signer)
+    }
+
+    fn make_room(&mut self) {
+        if self.proofs.len() < MAX_PROOFS {
+            return;
+        }
+        let oldest = self.proofs.iter().min_by_key(|(_, entry)| entry.last_use);
+        if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+            self.proofs.remove(&key);
+        }
+    }
+}

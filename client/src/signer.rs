@@ -1,0 +1,209 @@
+//! Signatures with the private key of the client certificate.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, SignatureScheme};
+use thiserror::Error;
+use tls_session_binding::certificate::CertificateThumbprint;
+
+/// JOSE algorithm, TLS scheme and signature form, in the order in which a key is asked for them.
+const ALGORITHMS: [(&str, SignatureScheme, Form); 5] = [
+    ("ES256", SignatureScheme::ECDSA_NISTP256_SHA256, Form::P256),
+    ("ES384", SignatureScheme::ECDSA_NISTP384_SHA384, Form::P384),
+    ("EdDSA", SignatureScheme::ED25519, Form::AsIs),
+    ("RS256", SignatureScheme::RSA_PKCS1_SHA256, Form::AsIs),
+    ("PS256", SignatureScheme::RSA_PSS_SHA256, Form::AsIs),
+];
+
+/// How the signature of TLS becomes the one of JOSE.
+#[derive(Clone, Copy)]
+enum Form {
+    AsIs,
+    P256,
+    P384,
+}
+
+/// A client certificate with its private key, ready to sign proofs.
+///
+/// The key is rustls's: whatever can open the mTLS connection can sign the proof, a key in a
+/// hardware module too. Private key and certificate are checked to belong together when the key
+/// tells its public half.
+///
+/// ```no_run
+/// # fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use tls_session_binding_client::signer::Signer;
+///
+/// let signer = Signer::from_pem_files("client.pem".as_ref(), "client.key".as_ref())?;
+/// assert_eq!(signer.algorithm(), "ES256");
+/// # Ok(()) }
+/// ```
+pub struct Signer {
+    certified_key: Arc<CertifiedKey>,
+    thumbprint: CertificateThumbprint,
+    algorithm: &'static str,
+    form: Form,
+    key: Box<dyn rustls::sign::Signer>,
+}
+
+impl Signer {
+    /// Reads a certificate chain (leaf first) and a private key (PKCS#8, SEC1 or PKCS#1) in PEM.
+    ///
+    /// # Errors
+    /// [`SignerError::Pem`] for a file that cannot be read, and the errors of [`Signer::new`].
+    pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, SignerError> {
+        let chain = certificates_from_pem_file(certificate)?;
+        let key = PrivateKeyDer::from_pem_file(key)
+            .map_err(|error| SignerError::pem("private key", key, &error))?;
+        let certified_key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
+            .map_err(SignerError::from_rustls)?;
+        Self::new(Arc::new(certified_key))
+    }
+
+    /// Takes the certificate chain and key that the connection is opened with.
+    ///
+    /// # Errors
+    /// [`SignerError::NoCertificate`], [`SignerError::KeyMismatch`], or
+    /// [`SignerError::UnsupportedKey`] for a key that fits no supported algorithm.
+    pub fn new(certified_key: Arc<CertifiedKey>) -> Result<Self, SignerError> {
+        match certified_key.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(error) => return Err(SignerError::from_rustls(error)),
+        }
+        let leaf = certified_key
+            .end_entity_cert()
+            .map_err(SignerError::from_rustls)?;
+        let thumbprint = CertificateThumbprint::of_der(leaf);
+        let (algorithm, form, key) = ALGORITHMS
+            .iter()
+            .find_map(|(name, scheme, form)| {
+                Some((*name, *form, certified_key.key.choose_scheme(&[*scheme])?))
+            })
+            .ok_or(SignerError::UnsupportedKey)?;
+        Ok(Self {
+            certified_key,
+            thumbprint,
+            algorithm,
+            form,
+            key,
+        })
+    }
+
+    /// The JOSE `alg` of the signatures.
+    #[must_use]
+    pub fn algorithm(&self) -> &'static str {
+        self.algorithm
+    }
+
+    /// The thumbprint of the leaf certificate: `x5t#S256`.
+    #[must_use]
+    pub fn thumbprint(&self) -> &CertificateThumbprint {
+        &self.thumbprint
+    }
+
+    /// The certificate chain and key, for the TLS configuration.
+    #[must_use]
+    pub fn certified_key(&self) -> &Arc<CertifiedKey> {
+        &self.certified_key
+    }
+
+    /// Signs `message`; the result has the form of JOSE (ECDSA: `r || s`, RFC 7518 section 3.4).
+    ///
+    /// # Errors
+    /// [`SigningError`] when the key refuses.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningError> {
+        let signature = self.key.sign(message).map_err(|_| SigningError)?;
+        match self.form {
+            Form::AsIs => Ok(signature),
+            Form::P256 => p256::ecdsa::Signature::from_der(&signature)
+                .map(|signature| signature.to_bytes().to_vec())
+                .map_err(|_| SigningError),
+            Form::P384 => p384::ecdsa::Signature::from_der(&signature)
+                .map(|signature| signature.to_bytes().to_vec())
+                .map_err(|_| SigningError),
+        }
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer")
+            .field("algorithm", &self.algorithm)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads every certificate of a PEM file.
+///
+/// # Errors
+/// [`SignerError::Pem`] for a file that cannot be read, [`SignerError::NoCertificate`] for one
+/// without certificate.
+pub fn certificates_from_pem_file(
+    path: &Path,
+) -> Result<Vec<CertificateDer<'static>>, SignerError> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| SignerError::pem("certificate", path, &error))?;
+    if certificates.is_empty() {
+        return Err(SignerError::NoCertificate);
+    }
+    Ok(certificates)
+}
+
+/// Why certificate and key cannot be used.
+#[derive(Debug, Error)]
+pub enum SignerError {
+    /// A PEM file cannot be read.
+    #[error("cannot read a {what} from {}: {problem}", path.display())]
+    Pem {
+        /// What the file should hold.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no certificate.
+    #[error("there is no certificate in the PEM file: it needs the leaf certificate first")]
+    NoCertificate,
+    /// The private key belongs to another certificate.
+    #[error("the private key does not belong to the certificate")]
+    KeyMismatch,
+    /// The key fits no supported algorithm.
+    #[error(
+        "the key is not supported: use EC P-256, EC P-384, Ed25519, or RSA of 2048 bits or more"
+    )]
+    UnsupportedKey,
+    /// The certificate cannot be parsed.
+    #[error("the certificate is not usable: {0}")]
+    Certificate(rustls::Error),
+}
+
+impl SignerError {
+    fn pem(what: &'static str, path: &Path, error: &rustls::pki_types::pem::Error) -> Self {
+        Self::Pem {
+            what,
+            path: path.to_owned(),
+            problem: error.to_string(),
+        }
+    }
+
+    fn from_rustls(error: rustls::Error) -> Self {
+        match error {
+            rustls::Error::InconsistentKeys(_) => Self::KeyMismatch,
+            rustls::Error::NoCertificatesPresented => Self::NoCertificate,
+            rustls::Error::General(_) => Self::UnsupportedKey,
+            other => Self::Certificate(other),
+        }
+    }
+}
+
+/// The private key did not make a signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the private key did not make a signature")]
+pub struct SigningError;
