@@ -1,0 +1,114 @@
+//! Hooks of the network filter `publish`.
+
+use std::ffi::c_void;
+
+use super::callbacks as envoy;
+use super::types::{Buffer, guard};
+use super::{give, log_error, take_back};
+use crate::publish::{self, FilterState};
+
+/// `event` value of a connection whose handshake is done.
+const CONNECTED: u32 = 2;
+/// Data status: go on with the next filter.
+const CONTINUE: u32 = 0;
+
+/// Envoy's side of the filter on one connection.
+struct EnvoyFilter(*mut c_void);
+
+impl FilterState for EnvoyFilter {
+    fn connection_id(&self) -> u64 {
+        // SAFETY: Envoy keeps the filter alive during its hooks.
+        unsafe { envoy::envoy_dynamic_module_callback_network_filter_get_connection_id(self.0) }
+    }
+
+    fn set(&self, key: &str, value: &[u8]) {
+        // SAFETY: as above; Envoy copies key and value.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_network_set_filter_state_bytes(
+                self.0,
+                Buffer::of(key.as_bytes()),
+                Buffer::of(value),
+            );
+        }
+    }
+}
+
+/// Reads the configuration of the filter; null refuses it.
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_network_filter_config_new(
+    _config: *mut c_void,
+    name: Buffer,
+    config: Buffer,
+) -> *const u8 {
+    guard(std::ptr::null(), || {
+        // SAFETY: Envoy keeps both valid during the call.
+        let (name, config) = unsafe { (name.bytes(), config.bytes()) };
+        match publish::check_config(name, config) {
+            Ok(()) => give(0),
+            Err(mistakes) => {
+                log_error(&format!(
+                    "tls_session_binding network filter refused: {mistakes}"
+                ));
+                std::ptr::null()
+            }
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_network_filter_config_destroy(config: *const u8) {
+    // SAFETY: made by `config_new`, and destroyed once.
+    guard((), || unsafe { take_back(config) });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_network_filter_new(
+    _config: *const u8,
+    filter: *mut c_void,
+) -> *const c_void {
+    // The filter has no state of its own; null would close the connection.
+    filter
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_network_filter_destroy(_filter: *const c_void) {}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_network_filter_new_connection(
+    _envoy: *mut c_void,
+    _filter: *const c_void,
+) -> u32 {
+    CONTINUE
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_network_filter_read(
+    _envoy: *mut c_void,
+    _filter: *const c_void,
+    _length: usize,
+    _end_of_stream: bool,
+) -> u32 {
+    CONTINUE
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_network_filter_write(
+    _envoy: *mut c_void,
+    _filter: *const c_void,
+    _length: usize,
+    _end_of_stream: bool,
+) -> u32 {
+    CONTINUE
+}
+
+/// Publishes what the finished handshake has shown.
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_network_filter_event(
+    envoy: *mut c_void,
+    _filter: *const c_void,
+    event: u32,
+) {
+    if event == CONNECTED {
+        guard((), || publish::publish(&EnvoyFilter(envoy)));
+    }
+}

@@ -1,0 +1,58 @@
+//! Values that cross the boundary, with the layout that Envoy's ABI gives them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Bytes that one side owns and the other side reads during the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Buffer {
+    pub(super) pointer: *const u8,
+    pub(super) length: usize,
+}
+
+impl Buffer {
+    pub(super) const EMPTY: Self = Self {
+        pointer: std::ptr::null(),
+        length: 0,
+    };
+
+    pub(super) const fn of(bytes: &[u8]) -> Self {
+        Self {
+            pointer: bytes.as_ptr(),
+            length: bytes.len(),
+        }
+    }
+
+    /// The bytes behind the pointer.
+    ///
+    /// # Safety
+    /// They must stay valid and unchanged for `'a`.
+    pub(super) const unsafe fn bytes<'a>(self) -> &'a [u8] {
+        if self.pointer.is_null() || self.length == 0 {
+            return &[];
+        }
+        // SAFETY: not null; the caller vouches for validity and lifetime.
+        unsafe { std::slice::from_raw_parts(self.pointer, self.length) }
+    }
+}
+
+/// What a read or a write of the transport socket tells Envoy.
+#[repr(C)]
+pub(super) struct IoResult {
+    pub(super) close: u32,
+    pub(super) bytes: u64,
+    pub(super) end_of_stream: bool,
+}
+
+/// Level of a log line.
+#[repr(u32)]
+#[derive(Clone, Copy)]
+pub(super) enum Log {
+    Error = 4,
+}
+
+/// Runs a hook; a panic inside it ends here and becomes `otherwise`.
+pub(super) fn guard<R>(otherwise: R, hook: impl FnOnce() -> R) -> R {
+    // Unwind safety: whatever a panic leaves half done is closed by `otherwise`, never used again.
+    catch_unwind(AssertUnwindSafe(hook)).unwrap_or(otherwise)
+}
