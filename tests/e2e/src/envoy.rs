@@ -1,0 +1,285 @@
+//! A real Envoy process, started from a shipped bootstrap file and stopped by its id.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{Result, require_artifact, root};
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+const ADMIN_LIMIT: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A running Envoy; dropping it stops it, and shows the end of its log if the test is failing.
+#[derive(Debug)]
+pub struct Envoy {
+    admin: SocketAddr,
+    log: PathBuf,
+    stop: Option<mpsc::Sender<()>>,
+    keeper: Option<JoinHandle<()>>,
+}
+
+impl Envoy {
+    /// Starts Envoy on `bootstrap` and waits until it says that it is ready.
+    ///
+    /// # Errors
+    /// When an artifact is missing, Envoy refuses the bootstrap, or it is not ready in time; the
+    /// error carries the end of its log.
+    pub async fn start(bootstrap: &str, directory: &Path) -> Result<Self> {
+        let config = directory.join("bootstrap.yaml");
+        let log = directory.join("envoy.log");
+        let address_file = directory.join("admin.address");
+        std::fs::write(&config, bootstrap)?;
+        std::fs::write(&address_file, "")?;
+        let mut command = command()?;
+        command
+            .arg("--config-path")
+            .arg(&config)
+            .arg("--admin-address-path")
+            .arg(&address_file)
+            .args([
+                "--disable-hot-restart",
+                "--concurrency",
+                "2",
+                "--log-level",
+                "info",
+            ])
+            .stdin(Stdio::null())
+            .stdout(File::create(&log)?)
+            .stderr(File::options().append(true).open(&log)?);
+        let (stop, stopped) = mpsc::channel();
+        let keeper = thread::spawn(move || keep(command, &stopped));
+        let mut envoy = Self {
+            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log,
+            stop: Some(stop),
+            keeper: Some(keeper),
+        };
+        match envoy.wait_until_ready(&address_file).await {
+            Ok(()) => Ok(envoy),
+            Err(error) => Err(format!("{error}\n{}", envoy.log_tail()).into()),
+        }
+    }
+
+    async fn wait_until_ready(&mut self, address_file: &Path) -> Result<()> {
+        let deadline = Instant::now() + START_LIMIT;
+        while Instant::now() < deadline {
+            if self.has_ended() {
+                return Err("Envoy ended while starting".into());
+            }
+            if let Some(admin) = read_address(address_file) {
+                self.admin = admin;
+                if self
+                    .admin_get("/ready")
+                    .await
+                    .is_ok_and(|body| body.trim() == "LIVE")
+                {
+                    return Ok(());
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err("Envoy is not ready in time".into())
+    }
+
+    /// The body of a GET on Envoy's administration interface.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn admin_get(&self, path: &str) -> Result<String> {
+        tokio::time::timeout(ADMIN_LIMIT, get(self.admin, path)).await?
+    }
+
+    /// The address that the named listener is bound to.
+    ///
+    /// # Errors
+    /// When there is no such listener.
+    pub async fn listener(&self, name: &str) -> Result<SocketAddr> {
+        let listeners: Value =
+            serde_json::from_str(&self.admin_get("/listeners?format=json").await?)?;
+        let address = listeners
+            .get("listener_statuses")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .find(|status| status.get("name").and_then(Value::as_str) == Some(name))
+            .and_then(|status| status.pointer("/local_address/socket_address"))
+            .ok_or_else(|| format!("Envoy has no listener {name}"))?;
+        let host = address
+            .get("address")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let port = address
+            .get("port_value")
+            .and_then(Value::as_u64)
+            .unwrap_or_default();
+        Ok(format!("{host}:{port}").parse()?)
+    }
+
+    /// The sum of all counters and gauges whose name contains `part`.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn stat(&self, part: &str) -> Result<u64> {
+        let all = self.admin_get("/stats").await?;
+        Ok(all
+            .lines()
+            .filter_map(|line| line.split_once(": "))
+            .filter(|(name, _)| name.contains(part))
+            .filter_map(|(_, value)| value.parse::<u64>().ok())
+            .sum())
+    }
+
+    /// Prints what Envoy writes, until it ends or this process is told to.
+    ///
+    /// # Errors
+    /// When Envoy ends first, or signals cannot be waited for.
+    pub async fn follow(&self) -> Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut log = File::open(&self.log)?;
+        loop {
+            std::io::copy(&mut log, &mut std::io::stdout())?;
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+                _ = terminate.recv() => return Ok(()),
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+            if self.has_ended() {
+                return Err("Envoy has ended".into());
+            }
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.keeper.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// What Envoy has written so far, access log included.
+    #[must_use]
+    pub fn log(&self) -> String {
+        read_lossy(&self.log)
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let tail = lines
+            .get(lines.len().saturating_sub(40)..)
+            .unwrap_or_default();
+        format!("--- the end of Envoy's log ---\n{}", tail.join("\n"))
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(keeper) = self.keeper.take() {
+            let _ = keeper.join();
+        }
+        if thread::panicking() {
+            eprintln!("{}", self.log_tail());
+        }
+    }
+}
+
+/// Lets Envoy judge a bootstrap without serving; the result is what it printed.
+///
+/// # Errors
+/// What Envoy printed, when it refuses the bootstrap.
+pub fn validate(bootstrap: &str, directory: &Path) -> Result<String> {
+    let config = directory.join("validate.yaml");
+    std::fs::write(&config, bootstrap)?;
+    let output = command()?
+        .args(["--mode", "validate", "--config-path"])
+        .arg(&config)
+        .output()?;
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.success() {
+        Ok(printed)
+    } else {
+        Err(printed.into())
+    }
+}
+
+/// Envoy with the working directory and the module path that the shipped files expect.
+fn command() -> Result<Command> {
+    let program = std::env::var_os("ENVOY")
+        .map_or_else(|| root().join("target/envoy/bin/envoy"), PathBuf::from);
+    require_artifact(&program)?;
+    require_artifact(&root().join("target/release/libtls_session_binding_module.so"))?;
+    require_artifact(&root().join("target/wasm32-wasip1/release/tls_session_binding.wasm"))?;
+    let mut command = Command::new(program);
+    command.current_dir(root()).env(
+        "ENVOY_DYNAMIC_MODULES_SEARCH_PATH",
+        root().join("target/release"),
+    );
+    Ok(command)
+}
+
+/// Spawns Envoy and lives as long as it does: Envoy dies with the thread that spawned it.
+fn keep(mut command: Command, stopped: &mpsc::Receiver<()>) {
+    let Ok(mut child) = command.spawn() else {
+        return;
+    };
+    while stopped.recv_timeout(PAUSE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
+            return;
+        }
+    }
+    stop(&mut child);
+}
+
+fn stop(child: &mut Child) {
+    let _ = kill_process(Pid::from_child(child), Signal::TERM);
+    let deadline = Instant::now() + STOP_LIMIT;
+    while Instant::now() < deadline {
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        thread::sleep(PAUSE);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+async fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let stream = TokioIo::new(TcpStream::connect(address).await?);
+    let (mut sender, connection) = http1::handshake(stream).await?;
+    tokio::spawn(connection);
+    let request = Request::get(path)
+        .header("host", "admin")
+        .body(Empty::<Bytes>::new())?;
+    let body = sender
+        .send_request(request)
+        .await?
+        .into_body()
+        .collect()
+        .await?
+        .to_bytes();
+    Ok(String::from_utf8_lossy(&body).into_owned())
+}
+
+fn read_address(file: &Path) -> Option<SocketAddr> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+fn read_lossy(file: &Path) -> String {
+    std::fs::read(file)
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
+}

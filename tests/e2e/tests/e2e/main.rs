@@ -1,0 +1,13 @@
+//! The rules of the protocol, in front of a real Envoy with the shipped configuration.
+//!
+//! Each test starts an Envoy of its own and puts all its cases to it.
+#![forbid(unsafe_code)]
+
+mod binding;
+mod carriers;
+mod configuration;
+mod foreign;
+mod headers;
+mod signatures;
+mod threats;
+mod vocabulary;

@@ -1,0 +1,44 @@
+//! The words that the tests share.
+
+use tls_session_binding_client::http::{HttpVersion, Options, Session, TlsVersion};
+use tls_session_binding_e2e::Result;
+use tls_session_binding_e2e::ask::{Outcome, present};
+use tls_session_binding_e2e::party::Party;
+use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+
+pub(crate) const HTTP1: Options = Options {
+    tls: TlsVersion::Tls13,
+    http: HttpVersion::Http1,
+};
+pub(crate) const HTTP2: Options = Options {
+    tls: TlsVersion::Tls13,
+    http: HttpVersion::Http2,
+};
+
+pub(crate) use Outcome::Passed;
+
+/// 401 with an error code.
+pub(crate) fn refused(error: &str) -> Outcome {
+    Outcome::refused(error)
+}
+
+/// The shipped stack with TLS 1.2 allowed beside 1.3.
+pub(crate) async fn stack_with_tls12() -> Result<Stack> {
+    let bootstrap = Bootstrap::shipped("ingress.yaml")?;
+    Stack::start(&bootstrap.with(r#""versions": ["1.3"]"#, r#""versions": ["1.2", "1.3"]"#)).await
+}
+
+/// A token of Alice's for the party's certificate.
+pub(crate) fn token(stack: &Stack, party: &Party) -> Result<String> {
+    party.token(&stack.authorization_server, "alice")
+}
+
+/// Presents a token and a proof on a connection.
+pub(crate) async fn try_proof(
+    stack: &Stack,
+    on: &Session,
+    token: &str,
+    proof: &str,
+) -> Result<Outcome> {
+    stack.outcome(on, present(token, Some(proof))).await
+}
