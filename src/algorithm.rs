@@ -81,8 +81,9 @@ impl Algorithm {
             Self::Es256 => KeyKind::P256,
             Self::Es384 => KeyKind::P384,
             Self::EdDsa => KeyKind::Ed25519,
-            Self::Rs256 | Self::Rs384 | Self::Rs512 => KeyKind::Rsa,
-            Self::Ps256 | Self::Ps384 | Self::Ps512 => KeyKind::Rsa,
+            Self::Rs256 | Self::Rs384 | Self::Rs512 | Self::Ps256 | Self::Ps384 | Self::Ps512 => {
+                KeyKind::Rsa
+            }
         }
     }
 

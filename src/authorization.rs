@@ -59,7 +59,7 @@ pub fn refuse_token_in_query(path: &[u8]) -> Result<(), ClientFault> {
     let query = path.get(question + 1..).unwrap_or_default();
     let found = query
         .split(|byte| matches!(byte, b'&' | b';' | b'#'))
-        .any(|parameter| names_access_token(parameter));
+        .any(names_access_token);
     if found {
         Err(ClientFault::AccessTokenInQuery)
     } else {

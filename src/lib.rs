@@ -27,3 +27,6 @@ pub mod replay;
 pub mod signature;
 pub mod target_uri;
 pub mod verify;
+
+#[cfg(target_arch = "wasm32")]
+mod filter;

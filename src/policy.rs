@@ -47,6 +47,14 @@ pub enum Admitted {
 }
 
 impl Admitted {
+    /// Every [`Self::verdict`].
+    pub const VERDICTS: [&'static str; 4] = [
+        "without_token",
+        "unbound",
+        "certificate_bound",
+        "session_bound",
+    ];
+
     /// Name of the outcome for metrics and access logs, in `snake_case`.
     #[must_use]
     pub const fn verdict(&self) -> &'static str {

@@ -129,7 +129,7 @@ fn named_curve(parameters: Option<AnyRef<'_>>) -> Option<ObjectIdentifier> {
 }
 
 fn is_null(parameters: Option<AnyRef<'_>>) -> bool {
-    parameters.is_some_and(|parameters| parameters.is_null())
+    parameters.is_some_and(AnyRef::is_null)
 }
 
 fn import_ec(curve: ObjectIdentifier, point: &[u8]) -> Option<Material> {

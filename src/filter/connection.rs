@@ -1,0 +1,67 @@
+//! What the host knows of the connection and of the token: values that no client can write (EKM-5).
+
+use crate::access_token::TokenClaims;
+use crate::certificate::ClientCertificate;
+use crate::config::{Config, ConfirmationSource, PropertyPath};
+use crate::confirmation::{Confirmation, UNSUPPORTED_MEMBERS};
+use crate::error::{HostFault, Refusal};
+use crate::exporter::ExporterValue;
+use crate::policy::Presented;
+use crate::verify::Connection;
+
+use super::host;
+
+/// Reads the connection's exporter value and client certificate.
+pub(super) fn read(config: &Config) -> Result<Connection, Refusal> {
+    let exporter = read_property(&config.exporter.property).ok_or(HostFault::ExporterMissing)?;
+    let exporter = ExporterValue::parse(&exporter, config.exporter.encoding)?;
+    let source = &config.client_certificate;
+    let certificate = read_property(&source.property).ok_or(HostFault::CertificateMissing)?;
+    let certificate = ClientCertificate::parse(&certificate, source.encoding)?;
+    Ok(Connection {
+        exporter,
+        certificate,
+    })
+}
+
+/// Reads what binding needs of the presented token's claims, from where the configuration says.
+pub(super) fn claims(
+    presented: &Presented<'_>,
+    source: &ConfirmationSource,
+) -> Result<TokenClaims, Refusal> {
+    match source {
+        ConfirmationSource::Token => Ok(presented.token.claims()?),
+        ConfirmationSource::Property(path) => claims_at(path),
+    }
+}
+
+/// Reads claims that another filter verified and published as a map: `cnf` member by member, since the
+/// host gives no map as a whole. `exp` is that filter's to judge.
+fn claims_at(path: &PropertyPath) -> Result<TokenClaims, Refusal> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if !host::has_property(&path) {
+        return Err(HostFault::ConfirmationSourceMissing.into());
+    }
+    let member_path = |member| [&path[..], &["cnf", member]].concat();
+    let text = |member| {
+        let path = member_path(member);
+        host::has_property(&path).then(|| host::property(&path).unwrap_or_default())
+    };
+    let unsupported = UNSUPPORTED_MEMBERS
+        .iter()
+        .any(|member| host::has_property(&member_path(member)));
+    let confirmation = Confirmation::from_members(
+        text("x5t#S256").as_deref(),
+        text("tls_exp").as_deref(),
+        unsupported,
+    )?;
+    Ok(TokenClaims {
+        expires: None,
+        confirmation,
+    })
+}
+
+fn read_property(path: &PropertyPath) -> Option<Vec<u8>> {
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    host::property(&path)
+}

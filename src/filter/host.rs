@@ -1,0 +1,116 @@
+//! Every host call, with the SDK's byte-wise functions only: its convenient getters panic on a byte that
+//! is not UTF-8 or on an unexpected status, and a panic ends the VM for every request on the worker.
+
+use std::time::UNIX_EPOCH;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::types::{LogLevel, MapType, MetricType, Status};
+
+use crate::challenge::Challenge;
+use crate::error::HostFault;
+
+/// Logs one line. Never pass bytes of a request.
+pub(super) fn log(level: LogLevel, message: &str) {
+    // Nothing is left to do when even the log fails.
+    let _ = hostcalls::log(level, message);
+}
+
+/// Logs one line at error level.
+pub(super) fn log_error(message: &str) {
+    log(LogLevel::Error, message);
+}
+
+/// The configuration of this plugin.
+pub(super) fn plugin_configuration() -> Vec<u8> {
+    use proxy_wasm::types::BufferType::PluginConfiguration;
+    hostcalls::get_buffer(PluginConfiguration, 0, usize::MAX)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+/// All request headers, names in lower case, every line of a repeated header an entry of its own.
+pub(super) fn request_headers() -> Result<Vec<(String, Vec<u8>)>, HostFault> {
+    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).map_err(|_| HostFault::RequestUnreadable)
+}
+
+/// Removes every line of a request header.
+pub(super) fn remove_request_header(name: &str) -> Result<(), HostFault> {
+    hostcalls::remove_map_value(MapType::HttpRequestHeaders, name)
+        .map_err(|_| HostFault::RequestUnreadable)
+}
+
+/// Ends the request with a response of this filter's.
+pub(super) fn respond(challenge: &Challenge) {
+    let mut headers = vec![("content-type", "text/plain")];
+    if let Some(value) = &challenge.www_authenticate {
+        headers.push(("www-authenticate", value));
+    }
+    let body = Some(challenge.body.as_bytes());
+    if hostcalls::send_http_response(challenge.status, headers, body).is_err() {
+        log_error("session binding: the host did not take the response");
+    }
+}
+
+/// A property's bytes. The host does not tell an empty one from an absent one.
+pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
+    hostcalls::get_property(path.to_vec()).ok().flatten()
+}
+
+/// Whether a property exists, be it a value or a map.
+pub(super) fn has_property(path: &[&str]) -> bool {
+    // A map has no bytes of its own: the host finds it and fails to write it.
+    matches!(
+        hostcalls::get_property(path.to_vec()),
+        Ok(Some(_)) | Err(Status::SerializationFailure)
+    )
+}
+
+/// Publishes a value as filter state `wasm.<name>`.
+pub(super) fn set_filter_state(name: &str, value: &str) {
+    // Access logs go without it; the decision stands.
+    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+}
+
+/// Number of the downstream connection, unique in the process.
+pub(super) fn connection_id() -> Result<u64, HostFault> {
+    let bytes = property(&["connection", "id"]).ok_or(HostFault::RequestUnreadable)?;
+    let bytes = bytes.try_into().map_err(|_| HostFault::RequestUnreadable)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+/// The wall clock, in seconds since 1970.
+pub(super) fn now() -> Result<u64, HostFault> {
+    let now = hostcalls::get_current_time().map_err(|_| HostFault::RequestUnreadable)?;
+    now.duration_since(UNIX_EPOCH)
+        .map(|now| now.as_secs())
+        .map_err(|_| HostFault::RequestUnreadable)
+}
+
+/// A shared value and the number to swap it by; empty when there is none.
+pub(super) fn shared_data(key: &str) -> (Vec<u8>, Option<u32>) {
+    let (value, cas) = hostcalls::get_shared_data(key).unwrap_or_default();
+    (value.unwrap_or_default(), cas)
+}
+
+/// Writes a shared value if nobody else has since it was read; whether it did.
+pub(super) fn swap_shared_data(key: &str, value: &[u8], cas: Option<u32>) -> bool {
+    hostcalls::set_shared_data(key, Some(value), cas).is_ok()
+}
+
+/// Calls a function that only some hosts have.
+pub(super) fn call_foreign_function(name: &str, argument: &[u8]) -> Result<Vec<u8>, Status> {
+    hostcalls::call_foreign_function(name, Some(argument)).map(Option::unwrap_or_default)
+}
+
+/// Defines a counter; `None` if the host has no metrics.
+pub(super) fn define_counter(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Counter, name).ok()
+}
+
+/// Adds one to a counter.
+pub(super) fn increment(counter: Option<u32>) {
+    if let Some(id) = counter {
+        let _ = hostcalls::increment_metric(id, 1);
+    }
+}
