@@ -130,3 +130,69 @@ impl fmt::Debug for Proof {
         f.write_str("Proof(..)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
+    use serde_json::{Value, json};
+    use tls_session_binding::access_token::AccessToken;
+    use tls_session_binding::base64url;
+
+    use super::*;
+    use crate::testing::Identity;
+
+    const EXPORTER: ExporterValue = ExporterValue::from_bytes([7; 32]);
+
+    fn token() -> AccessTokenHash {
+        AccessToken::parse("example-token").unwrap().hash()
+    }
+
+    fn decode(part: &str) -> Value {
+        serde_json::from_slice(&base64url::decode(part.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_connection_level_proof_has_the_required_members_and_no_other() {
+        let signer = Identity::new(&PKCS_ECDSA_P256_SHA256).signer().unwrap();
+        let proof = ProofBuilder::new(&token(), &EXPORTER, 1_780_000_000)
+            .sign(&signer)
+            .unwrap();
+        let parts: Vec<_> = proof.as_str().split('.').collect();
+        assert_eq!(parts.len(), 3);
+        let thumbprint = signer.thumbprint().to_base64url();
+        let header = json!({
+            "typ": "tls-binding-proof+jwt", "alg": "ES256", "x5t#S256": thumbprint,
+        });
+        assert_eq!(decode(parts[0]), header);
+        let claims = json!({
+            "ath": token().to_base64url(), "ekm": EXPORTER.to_base64url(), "iat": 1_780_000_000,
+        });
+        assert_eq!(decode(parts[1]), claims);
+    }
+
+    #[test]
+    fn a_per_request_proof_names_method_target_and_id() {
+        let signer = Identity::new(&PKCS_ED25519).signer().unwrap();
+        let proof = ProofBuilder::new(&token(), &EXPORTER, 0)
+            .method("GET")
+            .target_uri("https://service.demo/orders")
+            .id("one")
+            .sign(&signer)
+            .unwrap();
+        let claims = decode(proof.as_str().split('.').nth(1).unwrap());
+        assert_eq!(claims["htm"], "GET");
+        assert_eq!(claims["htu"], "https://service.demo/orders");
+        assert_eq!(claims["jti"], "one");
+    }
+
+    #[test]
+    fn debug_shows_neither_claims_nor_signature() {
+        let signer = Identity::new(&PKCS_ED25519).signer().unwrap();
+        let builder = ProofBuilder::new(&token(), &EXPORTER, 5).id("one");
+        assert_eq!(
+            format!("{builder:?}"),
+            "ProofBuilder(Claims { iat: 5, .. })"
+        );
+        assert_eq!(format!("{:?}", builder.sign(&signer).unwrap()), "Proof(..)");
+    }
+}

@@ -1,6 +1,7 @@
 //! The proofs of one connection.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use tls_session_binding::access_token::AccessTokenHash;
@@ -34,7 +35,6 @@ pub const MAX_PROOFS: usize = 1024;
 /// assert_eq!(proofs.proof_for(token, now + 60)?.1, Origin::Made);
 /// # Ok(()) }
 /// ```
-#[derive(Debug)]
 pub struct ConnectionProofs {
     signer: Arc<Signer>,
     exporter: ExporterValue,
@@ -42,7 +42,6 @@ pub struct ConnectionProofs {
     uses: u64,
 }
 
-#[derive(Debug)]
 struct Entry {
     proof: Proof,
     last_use: u64,
@@ -123,5 +122,85 @@ impl ConnectionProofs {
         if let Some(key) = oldest.map(|(key, _)| key.clone()) {
             self.proofs.remove(&key);
         }
+    }
+}
+
+impl fmt::Debug for ConnectionProofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let proofs = self.proofs.len();
+        f.debug_struct("ConnectionProofs")
+            .field("proofs", &proofs)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::PKCS_ED25519;
+    use tls_session_binding::access_token::AccessToken;
+
+    use super::*;
+    use crate::testing::Identity;
+
+    fn proofs(exporter: u8) -> ConnectionProofs {
+        let signer = Identity::new(&PKCS_ED25519).signer().unwrap();
+        ConnectionProofs::new(Arc::new(signer), ExporterValue::from_bytes([exporter; 32]))
+    }
+
+    fn token(text: &str) -> AccessTokenHash {
+        AccessToken::parse(text).unwrap().hash()
+    }
+
+    #[test]
+    fn a_proof_is_signed_once_per_token() {
+        let mut proofs = proofs(1);
+        let (first, origin) = proofs.proof_for(&token("a"), 10).unwrap();
+        assert_eq!(origin, Origin::Made);
+        assert_eq!(
+            proofs.proof_for(&token("a"), 400).unwrap(),
+            (first.clone(), Origin::Reused)
+        );
+        let (other, origin) = proofs.proof_for(&token("b"), 10).unwrap();
+        assert_eq!(origin, Origin::Made);
+        assert_ne!(first, other);
+    }
+
+    #[test]
+    fn a_forgotten_proof_is_signed_anew_with_the_time_of_now() {
+        let mut proofs = proofs(1);
+        let (first, _) = proofs.proof_for(&token("a"), 10).unwrap();
+        proofs.forget(&token("a"));
+        let (second, origin) = proofs.proof_for(&token("a"), 11).unwrap();
+        assert_eq!(origin, Origin::Made);
+        assert_ne!(first, second);
+    }
+
+    #[test]
+    fn the_number_of_proofs_is_bounded_and_the_longest_unused_goes_first() {
+        let mut proofs = proofs(1);
+        for number in 0..MAX_PROOFS {
+            proofs.proof_for(&token(&number.to_string()), 10).unwrap();
+        }
+        assert_eq!(proofs.proof_for(&token("0"), 10).unwrap().1, Origin::Reused);
+        proofs.proof_for(&token("one-more"), 10).unwrap();
+        assert_eq!(proofs.proofs.len(), MAX_PROOFS);
+        assert_eq!(proofs.proof_for(&token("0"), 10).unwrap().1, Origin::Reused);
+        assert_eq!(proofs.proof_for(&token("1"), 10).unwrap().1, Origin::Made);
+    }
+
+    #[test]
+    fn a_per_request_proof_is_never_remembered() {
+        let mut proofs = proofs(1);
+        proofs
+            .per_request(&token("a"), 10, |proof| proof.id("one"))
+            .unwrap();
+        assert_eq!(proofs.proof_for(&token("a"), 10).unwrap().1, Origin::Made);
+    }
+
+    #[test]
+    fn debug_shows_neither_proofs_nor_tokens() {
+        let mut proofs = proofs(1);
+        proofs.proof_for(&token("a"), 10).unwrap();
+        assert_eq!(format!("{proofs:?}"), "ConnectionProofs { proofs: 1, .. }");
     }
 }

@@ -207,3 +207,113 @@ impl SignerError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the private key did not make a signature")]
 pub struct SigningError;
+
+#[cfg(test)]
+mod tests {
+    use ::aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
+        UnparsedPublicKey, VerificationAlgorithm,
+    };
+    use rcgen::{
+        PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519,
+        PKCS_RSA_SHA256, SignatureAlgorithm,
+    };
+
+    use super::*;
+    use crate::testing::{Identity, pem};
+
+    /// Kind of key, expected `alg`, length of the signature, and another library's verification.
+    type Case = (
+        &'static SignatureAlgorithm,
+        &'static str,
+        usize,
+        &'static dyn VerificationAlgorithm,
+    );
+
+    const CASES: [Case; 4] = [
+        (
+            &PKCS_ECDSA_P256_SHA256,
+            "ES256",
+            64,
+            &ECDSA_P256_SHA256_FIXED,
+        ),
+        (
+            &PKCS_ECDSA_P384_SHA384,
+            "ES384",
+            96,
+            &ECDSA_P384_SHA384_FIXED,
+        ),
+        (&PKCS_ED25519, "EdDSA", 64, &ED25519),
+        (&PKCS_RSA_SHA256, "RS256", 256, &RSA_PKCS1_2048_8192_SHA256),
+    ];
+
+    #[test]
+    fn each_kind_of_key_signs_with_its_algorithm_in_the_form_of_jose() {
+        for (kind, algorithm, length, verification) in CASES {
+            let identity = Identity::new(kind);
+            let signer = identity.signer().unwrap();
+            assert_eq!(signer.algorithm(), algorithm);
+            // Often enough to meet an r or s with leading zeros.
+            for number in 0..if length == 256 { 1_u32 } else { 600 } {
+                let message = number.to_be_bytes();
+                let signature = signer.sign(&message).unwrap();
+                assert_eq!(signature.len(), length, "{algorithm}");
+                UnparsedPublicKey::new(verification, &identity.public_key)
+                    .verify(&message, &signature)
+                    .expect(algorithm);
+            }
+        }
+    }
+
+    #[test]
+    fn an_unsupported_key_is_refused() {
+        let refused = Identity::new(&PKCS_ECDSA_P521_SHA512).signer();
+        assert!(matches!(refused, Err(SignerError::UnsupportedKey)));
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused() {
+        let mut identity = Identity::new(&PKCS_ECDSA_P256_SHA256);
+        identity.private_key = Identity::new(&PKCS_ECDSA_P256_SHA256).private_key;
+        assert!(matches!(identity.signer(), Err(SignerError::KeyMismatch)));
+    }
+
+    #[test]
+    fn keys_are_read_in_pkcs8_sec1_and_pkcs1_form() {
+        let p256 = Identity::new(&PKCS_ECDSA_P256_SHA256);
+        let rsa = Identity::new(&PKCS_RSA_SHA256);
+        let forms = [
+            (&p256, "PRIVATE KEY", p256.private_key.clone()),
+            (&p256, "EC PRIVATE KEY", p256.inner_private_key()),
+            (&rsa, "PRIVATE KEY", rsa.private_key.clone()),
+            (&rsa, "RSA PRIVATE KEY", rsa.inner_private_key()),
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let (certificate, key) = (
+            directory.path().join("c.pem"),
+            directory.path().join("c.key"),
+        );
+        for (identity, label, der) in forms {
+            std::fs::write(&certificate, pem("CERTIFICATE", &identity.certificate)).unwrap();
+            std::fs::write(&key, pem(label, &der)).unwrap();
+            let signer = Signer::from_pem_files(&certificate, &key).expect(label);
+            let expected = CertificateThumbprint::of_der(&identity.certificate);
+            assert_eq!(signer.thumbprint().to_base64url(), expected.to_base64url());
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let refused = Signer::from_pem_files("absent.pem".as_ref(), "absent.key".as_ref());
+        assert!(refused.unwrap_err().to_string().contains("absent.pem"));
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        let signer = Identity::new(&PKCS_ED25519).signer().unwrap();
+        assert_eq!(
+            format!("{signer:?}"),
+            r#"Signer { algorithm: "EdDSA", .. }"#
+        );
+    }
+}

@@ -157,23 +157,29 @@ impl Session {
             .headers_mut()
             .insert(AUTHORIZATION, secret(&format!("Bearer {token}"))?);
         let (response, proof) = self.send_proved(&request, &hash, proving).await?;
-        let challenge = BearerChallenge::from_headers(response.headers());
-        let refused = challenge.filter(|_| response.status() == StatusCode::UNAUTHORIZED);
-        match refused {
-            Some(refused) if proof != ProofUse::NotSent && self.may_retry(&refused) => {
-                self.proofs().forget(&hash);
-                let (response, _) = self.send_proved(&request, &hash, proving).await?;
-                Ok(Answer {
-                    response,
-                    proof: ProofUse::MadeAgain,
-                    refused: Some(refused),
-                })
-            }
-            _ => Ok(Answer {
+        let Some(refused) = refused_proof(&response, proof) else {
+            return Ok(Answer {
                 response,
                 proof,
                 refused: None,
+            });
+        };
+        self.proofs().forget(&hash);
+        match self.send_proved(&request, &hash, proving).await {
+            Ok((response, _)) => Ok(Answer {
+                response,
+                proof: ProofUse::MadeAgain,
+                refused: Some(refused),
             }),
+            // The server closed the connection: nothing was sent again.
+            Err(HttpError::Exchange(error)) if error.is_closed() || error.is_canceled() => {
+                Ok(Answer {
+                    response,
+                    proof,
+                    refused: None,
+                })
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -228,10 +234,6 @@ impl Session {
         Ok(self.proofs().per_request(token, unix_time(), limit)?)
     }
 
-    fn may_retry(&self, refused: &BearerChallenge) -> bool {
-        refused.error.as_deref() == Some("invalid_proof") && !self.is_closed()
-    }
-
     fn proofs(&self) -> std::sync::MutexGuard<'_, ConnectionProofs> {
         self.proofs.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -253,6 +255,15 @@ impl Session {
         };
         collect(response.map_err(HttpError::Exchange)?).await
     }
+}
+
+/// The challenge of a response that asks for another proof.
+fn refused_proof(response: &Response<Bytes>, proof: ProofUse) -> Option<BearerChallenge> {
+    if proof == ProofUse::NotSent || response.status() != StatusCode::UNAUTHORIZED {
+        return None;
+    }
+    BearerChallenge::from_headers(response.headers())
+        .filter(|challenge| challenge.error.as_deref() == Some("invalid_proof"))
 }
 
 async fn collect(response: Response<Incoming>) -> Result<Response<Bytes>, HttpError> {
