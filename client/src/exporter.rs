@@ -48,3 +48,25 @@ pub enum ExporterError {
     #[error("the connection is neither TLS 1.2 nor TLS 1.3")]
     ProtocolVersion,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::crypto::aws_lc_rs::default_provider;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore};
+
+    use super::*;
+
+    #[test]
+    fn a_connection_before_the_end_of_its_handshake_has_no_exporter_value() {
+        let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let name = "service.demo".try_into().unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        assert_eq!(of(&connection), Err(ExporterError::HandshakeUnfinished));
+    }
+}

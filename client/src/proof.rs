@@ -17,11 +17,12 @@ use crate::signer::{Signer, SigningError};
 /// the connection. With a method, a target or an id it is a per-request proof, for one request.
 ///
 /// ```no_run
-/// # use tls_session_binding_client::{ExporterValue, proof::ProofBuilder, signer::Signer};
-/// # fn example(signer: &Signer, exporter: &ExporterValue) -> Result<(), Box<dyn std::error::Error>> {
-/// use tls_session_binding_client::AccessToken;
+/// # use tls_session_binding_client::{AccessToken, ExporterValue, signer::Signer};
+/// # fn example(signer: &Signer, exporter: &ExporterValue, token: AccessToken<'_>)
+/// #     -> Result<(), Box<dyn std::error::Error>> {
+/// use tls_session_binding_client::proof::ProofBuilder;
 ///
-/// let token = AccessToken::parse("example-token")?.hash();
+/// let token = token.hash();
 /// let issued_at = 1_780_000_000;
 /// let proof = ProofBuilder::new(&token, exporter, issued_at).sign(signer)?;
 /// let for_one_request = ProofBuilder::new(&token, exporter, issued_at)

@@ -29,9 +29,10 @@ pub const MAX_PROOFS: usize = 1024;
 ///
 /// let mut proofs = ConnectionProofs::new(signer, exporter);
 /// let now = 1_780_000_000;
-/// assert_eq!(proofs.proof_for(token, now)?.1, Origin::Made);
+/// let (proof, origin) = proofs.proof_for(token, now)?;
+/// assert_eq!(origin, Origin::Made);
 /// assert_eq!(proofs.proof_for(token, now + 60)?.1, Origin::Reused);
-/// proofs.forget(token); // the server answered `invalid_proof`
+/// proofs.forget(token, &proof); // the server answered `invalid_proof`
 /// assert_eq!(proofs.proof_for(token, now + 60)?.1, Origin::Made);
 /// # Ok(()) }
 /// ```
@@ -96,9 +97,19 @@ impl ConnectionProofs {
         Ok((proof, Origin::Made))
     }
 
-    /// Forgets the proof for a token: the next one is signed anew.
-    pub fn forget(&mut self, token: &AccessTokenHash) {
-        self.proofs.remove(&token.to_base64url());
+    /// Forgets a proof that was refused: the next one is signed anew.
+    ///
+    /// When the token has another proof already, that one stays: of many requests that are refused
+    /// at once, the first gets a signature and the others share it.
+    pub fn forget(&mut self, token: &AccessTokenHash, refused: &Proof) {
+        let key = token.to_base64url();
+        if self
+            .proofs
+            .get(&key)
+            .is_some_and(|entry| entry.proof == *refused)
+        {
+            self.proofs.remove(&key);
+        }
     }
 
     /// A per-request proof, never remembered: `limit` adds the request's claims.
@@ -169,10 +180,15 @@ mod tests {
     fn a_forgotten_proof_is_signed_anew_with_the_time_of_now() {
         let mut proofs = proofs(1);
         let (first, _) = proofs.proof_for(&token("a"), 10).unwrap();
-        proofs.forget(&token("a"));
+        proofs.forget(&token("a"), &first);
         let (second, origin) = proofs.proof_for(&token("a"), 11).unwrap();
         assert_eq!(origin, Origin::Made);
         assert_ne!(first, second);
+        proofs.forget(&token("a"), &first);
+        assert_eq!(
+            proofs.proof_for(&token("a"), 12).unwrap(),
+            (second, Origin::Reused)
+        );
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use http::Uri;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
@@ -13,9 +12,8 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use super::session::{Sender, Session};
+use super::session::Session;
 use super::{CONNECT_TIMEOUT, HttpError};
 use crate::signer::{Signer, certificates_from_pem_file};
 
@@ -172,32 +170,5 @@ fn host(url: &Uri) -> Result<&str, HttpError> {
             Ok(host.trim_start_matches('[').trim_end_matches(']'))
         }
         _ => Err(HttpError::Url),
-    }
-}
-
-/// Starts HTTP on a TLS connection, and drives it until it ends.
-pub(super) async fn start_http(
-    tls: TlsStream<TcpStream>,
-    wanted: HttpVersion,
-) -> Result<Sender, HttpError> {
-    let chosen = tls.get_ref().1.alpn_protocol();
-    let http2 = match (wanted, chosen) {
-        (HttpVersion::Any | HttpVersion::Http2, Some(b"h2")) => true,
-        (HttpVersion::Any | HttpVersion::Http1, Some(b"http/1.1") | None) => false,
-        _ => return Err(HttpError::Alpn),
-    };
-    let io = TokioIo::new(tls);
-    if http2 {
-        let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io)
-            .await
-            .map_err(HttpError::Exchange)?;
-        tokio::spawn(connection);
-        Ok(Sender::Http2(sender))
-    } else {
-        let (sender, connection) = hyper::client::conn::http1::handshake(io)
-            .await
-            .map_err(HttpError::Exchange)?;
-        tokio::spawn(connection);
-        Ok(Sender::Http1(tokio::sync::Mutex::new(sender)))
     }
 }

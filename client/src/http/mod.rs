@@ -21,6 +21,7 @@
 
 mod challenge;
 mod connector;
+mod sender;
 mod session;
 
 use std::time::Duration;

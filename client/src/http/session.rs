@@ -4,11 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::{http1, http2};
 use rustls::{HandshakeKind, ProtocolVersion};
 use tls_session_binding::access_token::{AccessToken, AccessTokenHash};
 use tls_session_binding::base64url;
@@ -18,8 +15,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::challenge::BearerChallenge;
-use super::connector::{HttpVersion, start_http};
-use super::{HttpError, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};
+use super::connector::HttpVersion;
+use super::sender::Sender;
+use super::{HttpError, REQUEST_TIMEOUT};
 use crate::exporter;
 use crate::proof::Proof;
 use crate::proofs::{ConnectionProofs, Origin};
@@ -49,7 +47,7 @@ pub enum ProofUse {
     /// The one signed for an earlier request.
     Reused,
     /// A fresh one, after the server refused another with `invalid_proof`.
-    MadeAgain,
+    Renewed,
 }
 
 /// The response, and how it came about.
@@ -59,7 +57,7 @@ pub struct Answer {
     pub response: Response<Bytes>,
     /// The proof of the request that it answers.
     pub proof: ProofUse,
-    /// The refusal that led to [`ProofUse::MadeAgain`].
+    /// The refusal that led to [`ProofUse::Renewed`].
     pub refused: Option<BearerChallenge>,
 }
 
@@ -82,11 +80,6 @@ pub struct Session {
     facts: ConnectionFacts,
 }
 
-pub(super) enum Sender {
-    Http1(tokio::sync::Mutex<http1::SendRequest<Full<Bytes>>>),
-    Http2(http2::SendRequest<Full<Bytes>>),
-}
-
 impl Session {
     pub(super) async fn start(
         tls: TlsStream<TcpStream>,
@@ -99,8 +92,8 @@ impl Session {
             .protocol_version()
             .unwrap_or(ProtocolVersion::Unknown(0));
         let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        let sender = start_http(tls, version).await?;
-        let http2 = matches!(sender, Sender::Http2(_));
+        let sender = Sender::start(tls, version).await?;
+        let http2 = sender.is_http2();
         Ok(Self {
             sender,
             exporter,
@@ -128,10 +121,7 @@ impl Session {
     /// Whether the connection takes no more requests.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        match &self.sender {
-            Sender::Http1(sender) => sender.try_lock().is_ok_and(|sender| sender.is_closed()),
-            Sender::Http2(sender) => sender.is_closed(),
-        }
+        self.sender.is_closed()
     }
 
     /// Sends a request with an access token and its proof.
@@ -156,30 +146,29 @@ impl Session {
         request
             .headers_mut()
             .insert(AUTHORIZATION, secret(&format!("Bearer {token}"))?);
-        let (response, proof) = self.send_proved(&request, &hash, proving).await?;
-        let Some(refused) = refused_proof(&response, proof) else {
-            return Ok(Answer {
-                response,
-                proof,
-                refused: None,
-            });
+        let (proof, used) = self.proof(&request, &hash, proving)?;
+        let response = self.send_with(&request, proof.as_ref()).await?;
+        let answer = Answer {
+            response,
+            proof: used,
+            refused: None,
         };
-        self.proofs().forget(&hash);
-        match self.send_proved(&request, &hash, proving).await {
-            Ok((response, _)) => Ok(Answer {
-                response,
-                proof: ProofUse::MadeAgain,
-                refused: Some(refused),
-            }),
-            // The server closed the connection: nothing was sent again.
-            Err(HttpError::Exchange(error)) if error.is_closed() || error.is_canceled() => {
-                Ok(Answer {
-                    response,
-                    proof,
-                    refused: None,
-                })
+        match (proof, refused_proof(&answer.response)) {
+            (Some(proof), Some(refused)) => {
+                self.proofs().forget(&hash, &proof);
+                let (fresh, _) = self.proof(&request, &hash, proving)?;
+                match self.send_with(&request, fresh.as_ref()).await {
+                    Ok(response) => Ok(Answer {
+                        response,
+                        proof: ProofUse::Renewed,
+                        refused: Some(refused),
+                    }),
+                    // The server closed the connection: nothing was sent again.
+                    Err(HttpError::Exchange(e)) if e.is_closed() || e.is_canceled() => Ok(answer),
+                    Err(error) => Err(error),
+                }
             }
-            Err(error) => Err(error),
+            _ => Ok(answer),
         }
     }
 
@@ -188,34 +177,41 @@ impl Session {
     /// # Errors
     /// [`HttpError::Url`], [`HttpError::Exchange`], [`HttpError::Body`] or [`HttpError::TimedOut`].
     pub async fn send_as_is(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        tokio::time::timeout(REQUEST_TIMEOUT, self.exchange(request))
+        tokio::time::timeout(REQUEST_TIMEOUT, self.sender.send(request))
             .await
             .map_err(|_| HttpError::TimedOut(REQUEST_TIMEOUT))?
     }
 
-    async fn send_proved(
+    fn proof(
         &self,
         request: &Request<Bytes>,
         token: &AccessTokenHash,
         proving: Proving,
-    ) -> Result<(Response<Bytes>, ProofUse), HttpError> {
-        let mut request = request.clone();
-        let (proof, used) = match proving {
-            Proving::Without => (None, ProofUse::NotSent),
-            Proving::PerRequest => (
-                Some(self.per_request_proof(&request, token)?),
+    ) -> Result<(Option<Proof>, ProofUse), HttpError> {
+        match proving {
+            Proving::Without => Ok((None, ProofUse::NotSent)),
+            Proving::PerRequest => Ok((
+                Some(self.per_request_proof(request, token)?),
                 ProofUse::Made,
-            ),
+            )),
             Proving::Connection => match self.proofs().proof_for(token, unix_time())? {
-                (proof, Origin::Made) => (Some(proof), ProofUse::Made),
-                (proof, Origin::Reused) => (Some(proof), ProofUse::Reused),
+                (proof, Origin::Made) => Ok((Some(proof), ProofUse::Made)),
+                (proof, Origin::Reused) => Ok((Some(proof), ProofUse::Reused)),
             },
-        };
+        }
+    }
+
+    async fn send_with(
+        &self,
+        request: &Request<Bytes>,
+        proof: Option<&Proof>,
+    ) -> Result<Response<Bytes>, HttpError> {
+        let mut request = request.clone();
         if let Some(proof) = proof {
             let name = HeaderName::from_static(HEADER);
             request.headers_mut().insert(name, secret(proof.as_str())?);
         }
-        Ok((self.send_as_is(request).await?, used))
+        self.send_as_is(request).await
     }
 
     fn per_request_proof(
@@ -237,55 +233,14 @@ impl Session {
     fn proofs(&self) -> std::sync::MutexGuard<'_, ConnectionProofs> {
         self.proofs.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    async fn exchange(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
-        let request = request.map(Full::new);
-        let response = match &self.sender {
-            Sender::Http1(sender) => {
-                let request = origin_form(request)?;
-                let mut sender = sender.lock().await;
-                sender.ready().await.map_err(HttpError::Exchange)?;
-                let response = sender
-                    .send_request(request)
-                    .await
-                    .map_err(HttpError::Exchange)?;
-                return collect(response).await;
-            }
-            Sender::Http2(sender) => sender.clone().send_request(request).await,
-        };
-        collect(response.map_err(HttpError::Exchange)?).await
-    }
 }
 
 /// The challenge of a response that asks for another proof.
-fn refused_proof(response: &Response<Bytes>, proof: ProofUse) -> Option<BearerChallenge> {
-    if proof == ProofUse::NotSent || response.status() != StatusCode::UNAUTHORIZED {
-        return None;
-    }
-    BearerChallenge::from_headers(response.headers())
-        .filter(|challenge| challenge.error.as_deref() == Some("invalid_proof"))
-}
-
-async fn collect(response: Response<Incoming>) -> Result<Response<Bytes>, HttpError> {
-    let (parts, body) = response.into_parts();
-    let body = Limited::new(body, MAX_RESPONSE_BYTES)
-        .collect()
-        .await
-        .map_err(|error| HttpError::Body(error.to_string()))?;
-    Ok(Response::from_parts(parts, body.to_bytes()))
-}
-
-/// HTTP/1.1 sends path and query, and the host in its header.
-fn origin_form(mut request: Request<Full<Bytes>>) -> Result<Request<Full<Bytes>>, HttpError> {
-    let authority = request.uri().authority().ok_or(HttpError::Url)?.as_str();
-    let host = HeaderValue::from_str(authority).map_err(|_| HttpError::Url)?;
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    *request.uri_mut() = target.parse().map_err(|_| HttpError::Url)?;
-    request.headers_mut().entry(HOST).or_insert(host);
-    Ok(request)
+fn refused_proof(response: &Response<Bytes>) -> Option<BearerChallenge> {
+    BearerChallenge::from_headers(response.headers()).filter(|challenge| {
+        response.status() == StatusCode::UNAUTHORIZED
+            && challenge.error.as_deref() == Some("invalid_proof")
+    })
 }
 
 /// The target URI of a request without query.

@@ -7,6 +7,7 @@
 
 mod command;
 mod connections;
+mod credentials;
 mod requests;
 mod server;
 

@@ -3,9 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use tls_session_binding_client::http::{HttpError, HttpVersion, Options, ProofUse, Proving};
+use bytes::Bytes;
+use http::Request;
+use tls_session_binding_client::http::{
+    Answer, HttpError, HttpVersion, Options, ProofUse, Proving, Session,
+};
 use tls_session_binding_client::proof::ProofBuilder;
 use tls_session_binding_client::{AccessToken, ExporterValue};
+
+use tokio::task::JoinHandle;
 
 use crate::every_kind_of_connection;
 use crate::server::{Behaviour, Server, signer};
@@ -45,16 +51,11 @@ async fn concurrent_requests_of_one_token_share_one_proof() {
                 .await,
         );
         let requests: Vec<_> = (0..50)
-            .map(|_| {
-                let (session, request) = (Arc::clone(&session), server.get("/"));
-                tokio::spawn(
-                    async move { session.send(request, "token", Proving::Connection).await },
-                )
-            })
+            .map(|_| send_in_background(&session, server.get("/")))
             .collect();
         let mut made = 0;
         for request in requests {
-            let answer = request.await.unwrap().unwrap();
+            let answer = request.await.unwrap();
             assert_eq!(answer.response.status(), 200);
             made += usize::from(answer.proof == ProofUse::Made);
         }
@@ -111,7 +112,7 @@ async fn after_invalid_proof_one_fresh_proof_is_sent_once() {
             .unwrap();
         assert_eq!(
             (answer.response.status().as_u16(), answer.proof),
-            (200, ProofUse::MadeAgain)
+            (200, ProofUse::Renewed)
         );
         assert_eq!(
             answer.refused.unwrap().error_description.unwrap(),
@@ -129,6 +130,28 @@ async fn after_invalid_proof_one_fresh_proof_is_sent_once() {
 }
 
 #[tokio::test]
+async fn requests_that_are_refused_together_share_one_fresh_proof() {
+    let server = Server::start(Behaviour::RefuseFirstProof).await;
+    let http = HttpVersion::Http2;
+    let session = Arc::new(
+        server
+            .connect(Options {
+                http,
+                ..Options::default()
+            })
+            .await,
+    );
+    let requests: Vec<_> = (0..20)
+        .map(|_| send_in_background(&session, server.get("/")))
+        .collect();
+    for request in requests {
+        assert_eq!(request.await.unwrap().response.status(), 200);
+    }
+    let proofs: HashSet<_> = server.seen().into_iter().map(|seen| seen.proof).collect();
+    assert_eq!(proofs.len(), 2);
+}
+
+#[tokio::test]
 async fn a_second_invalid_proof_is_given_to_the_caller() {
     let server = Server::start(Behaviour::Refuse(9, "invalid_proof")).await;
     for proving in [Proving::Connection, Proving::PerRequest] {
@@ -140,7 +163,7 @@ async fn a_second_invalid_proof_is_given_to_the_caller() {
             .unwrap();
         assert_eq!(
             (answer.response.status().as_u16(), answer.proof),
-            (401, ProofUse::MadeAgain)
+            (401, ProofUse::Renewed)
         );
         assert_eq!(server.seen().len() - before, 2);
     }
@@ -212,4 +235,14 @@ async fn a_token_that_no_header_may_carry_is_not_sent() {
         assert!(matches!(refused, Err(HttpError::AccessToken)), "{token}");
     }
     assert!(server.seen().is_empty());
+}
+
+fn send_in_background(session: &Arc<Session>, request: Request<Bytes>) -> JoinHandle<Answer> {
+    let session = Arc::clone(session);
+    tokio::spawn(async move {
+        session
+            .send(request, "token", Proving::Connection)
+            .await
+            .unwrap()
+    })
 }

@@ -13,7 +13,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ServerConfig, SupportedProtocolVersion};
+use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tls_session_binding::access_token::AccessToken;
 use tls_session_binding::algorithm::AlgorithmSet;
@@ -22,10 +22,10 @@ use tls_session_binding::error::ClientFault;
 use tls_session_binding::proof::{HEADER, UntrustedProof};
 use tls_session_binding::signature::RustCrypto;
 use tls_session_binding::target_uri::RequestTarget;
-use tls_session_binding::verify::{self, Connection, RequestLine, Rules};
+use tls_session_binding::verify::{self, Connection, PresentedToken, RequestLine, Rules};
 use tls_session_binding_client::http::{Connector, Options, Session, trust_anchors};
 use tls_session_binding_client::signer::Signer;
-use tls_session_binding_client::{dev::pki, exporter};
+use tls_session_binding_client::{ExporterValue, dev::pki};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -73,6 +73,8 @@ pub(crate) enum Behaviour {
     Judge,
     /// Refuses so many requests with this error, then judges.
     Refuse(usize, &'static str),
+    /// Refuses the proof of the first request with `invalid_proof`, whenever it comes.
+    RefuseFirstProof,
     /// Refuses the first with `invalid_proof` and closes the connection.
     RefuseAndClose,
 }
@@ -154,7 +156,7 @@ async fn serve(
     };
     let rustls = tls.get_ref().1;
     let connection = Connection {
-        exporter: exporter::of(rustls).unwrap(),
+        exporter: exporter_value(rustls),
         certificate: ClientCertificate::from_der(&rustls.peer_certificates().unwrap()[0]).unwrap(),
     };
     let is_http2 = rustls.alpn_protocol() == Some(b"h2");
@@ -170,6 +172,13 @@ async fn serve(
     } else {
         let _ = http1::Builder::new().serve_connection(io, service).await;
     }
+}
+
+/// EKM-1 in the words of the protocol, not of the client: label, zero-length context, 32 bytes.
+fn exporter_value(connection: &ServerConnection) -> ExporterValue {
+    let label = b"EXPORTER-oauth-tls-session-bound";
+    let value = connection.export_keying_material([0; 32], label, Some(&[]));
+    ExporterValue::from_bytes(value.unwrap())
 }
 
 fn answer(
@@ -188,6 +197,9 @@ fn answer(
     });
     match behaviour {
         Behaviour::Refuse(times, error) if earlier < times => refusal(error),
+        Behaviour::RefuseFirstProof if log[earlier].proof == log[0].proof => {
+            refusal("invalid_proof")
+        }
         Behaviour::RefuseAndClose if earlier == 0 => {
             let mut response = refusal("invalid_proof");
             response
@@ -244,8 +256,12 @@ pub(crate) fn judge(
         .unwrap()
         .as_secs();
     let proof = UntrustedProof::parse(proof.as_bytes())?;
-    let token = AccessToken::parse(token)?;
-    verify::verify(&proof, token, line, connection, &rules, now, &RustCrypto).map(|_| ())
+    let token = PresentedToken {
+        token: AccessToken::parse(token)?,
+        authorization: token.as_bytes(),
+        expires: None,
+    };
+    verify::verify(&proof, &token, line, connection, &rules, now, &RustCrypto).map(|_| ())
 }
 
 fn header<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {

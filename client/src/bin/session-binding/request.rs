@@ -172,7 +172,7 @@ fn describe_proof(proof: ProofUse) -> &'static str {
         ProofUse::NotSent => "not sent",
         ProofUse::Made => "made",
         ProofUse::Reused => "reused",
-        ProofUse::MadeAgain => "made again, request sent again",
+        ProofUse::Renewed => "made again after a refusal, request sent again",
     }
 }
 

@@ -1,0 +1,96 @@
+//! The HTTP side of a connection.
+
+use bytes::Bytes;
+use http::header::HOST;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::net::TcpStream;
+use tokio::sync::Mutex;
+use tokio_rustls::client::TlsStream;
+
+use super::connector::HttpVersion;
+use super::{HttpError, MAX_RESPONSE_BYTES};
+
+/// Sends requests of absolute URLs on one connection.
+pub(super) enum Sender {
+    Http1(Mutex<http1::SendRequest<Full<Bytes>>>),
+    Http2(http2::SendRequest<Full<Bytes>>),
+}
+
+impl Sender {
+    /// Starts HTTP of the version chosen by ALPN, and drives the connection until it ends.
+    pub(super) async fn start(
+        tls: TlsStream<TcpStream>,
+        wanted: HttpVersion,
+    ) -> Result<Self, HttpError> {
+        let is_http2 = match (wanted, tls.get_ref().1.alpn_protocol()) {
+            (HttpVersion::Any | HttpVersion::Http2, Some(b"h2")) => true,
+            (HttpVersion::Any | HttpVersion::Http1, Some(b"http/1.1") | None) => false,
+            _ => return Err(HttpError::Alpn),
+        };
+        let io = TokioIo::new(tls);
+        if is_http2 {
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), io)
+                .await
+                .map_err(HttpError::Exchange)?;
+            tokio::spawn(connection);
+            Ok(Self::Http2(sender))
+        } else {
+            let (sender, connection) = http1::handshake(io).await.map_err(HttpError::Exchange)?;
+            tokio::spawn(connection);
+            Ok(Self::Http1(Mutex::new(sender)))
+        }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        matches!(self, Self::Http2(_))
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.try_lock().is_ok_and(|sender| sender.is_closed()),
+            Self::Http2(sender) => sender.is_closed(),
+        }
+    }
+
+    /// Sends a request and reads the whole response.
+    pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let request = request.map(Full::new);
+        match self {
+            Self::Http1(sender) => {
+                let request = origin_form(request)?;
+                let mut sender = sender.lock().await;
+                sender.ready().await.map_err(HttpError::Exchange)?;
+                collect(sender.send_request(request).await).await
+            }
+            Self::Http2(sender) => collect(sender.clone().send_request(request).await).await,
+        }
+    }
+}
+
+async fn collect(
+    response: Result<Response<Incoming>, hyper::Error>,
+) -> Result<Response<Bytes>, HttpError> {
+    let (parts, body) = response.map_err(HttpError::Exchange)?.into_parts();
+    let body = Limited::new(body, MAX_RESPONSE_BYTES)
+        .collect()
+        .await
+        .map_err(|error| HttpError::Body(error.to_string()))?;
+    Ok(Response::from_parts(parts, body.to_bytes()))
+}
+
+/// HTTP/1.1 sends path and query, and the host in its header.
+fn origin_form(mut request: Request<Full<Bytes>>) -> Result<Request<Full<Bytes>>, HttpError> {
+    let authority = request.uri().authority().ok_or(HttpError::Url)?.as_str();
+    let host = HeaderValue::from_str(authority).map_err(|_| HttpError::Url)?;
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    *request.uri_mut() = target.parse().map_err(|_| HttpError::Url)?;
+    request.headers_mut().entry(HOST).or_insert(host);
+    Ok(request)
+}
