@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, SignatureScheme};
@@ -141,8 +141,7 @@ impl fmt::Debug for Signer {
 /// Reads every certificate of a PEM file.
 ///
 /// # Errors
-/// [`SignerError::Pem`] for a file that cannot be read, [`SignerError::NoCertificate`] for one
-/// without certificate.
+/// [`SignerError::Pem`] for a file that cannot be read or holds none.
 pub fn certificates_from_pem_file(
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, SignerError> {
@@ -150,7 +149,11 @@ pub fn certificates_from_pem_file(
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|error| SignerError::pem("certificate", path, &error))?;
     if certificates.is_empty() {
-        return Err(SignerError::NoCertificate);
+        return Err(SignerError::pem(
+            "certificate",
+            path,
+            &pem::Error::NoItemsFound,
+        ));
     }
     Ok(certificates)
 }
@@ -169,7 +172,7 @@ pub enum SignerError {
         problem: String,
     },
     /// There is no certificate.
-    #[error("there is no certificate in the PEM file: it needs the leaf certificate first")]
+    #[error("there is no client certificate")]
     NoCertificate,
     /// The private key belongs to another certificate.
     #[error("the private key does not belong to the certificate")]
@@ -180,16 +183,20 @@ pub enum SignerError {
     )]
     UnsupportedKey,
     /// The certificate cannot be parsed.
-    #[error("the certificate is not usable: {0}")]
-    Certificate(rustls::Error),
+    #[error("the certificate is not usable")]
+    Certificate(#[source] rustls::Error),
 }
 
 impl SignerError {
-    fn pem(what: &'static str, path: &Path, error: &rustls::pki_types::pem::Error) -> Self {
+    fn pem(what: &'static str, path: &Path, error: &pem::Error) -> Self {
+        let problem = match error {
+            pem::Error::NoItemsFound => "it holds none, or only an encrypted one".to_owned(),
+            other => other.to_string(),
+        };
         Self::Pem {
             what,
             path: path.to_owned(),
-            problem: error.to_string(),
+            problem,
         }
     }
 
@@ -306,6 +313,13 @@ mod tests {
     fn a_file_that_cannot_be_read_is_named() {
         let refused = Signer::from_pem_files("absent.pem".as_ref(), "absent.key".as_ref());
         assert!(refused.unwrap_err().to_string().contains("absent.pem"));
+        let directory = tempfile::tempdir().unwrap();
+        let encrypted = directory.path().join("encrypted.key");
+        std::fs::write(&encrypted, pem("ENCRYPTED PRIVATE KEY", &[0; 9])).unwrap();
+        let refused = certificates_from_pem_file(&encrypted)
+            .unwrap_err()
+            .to_string();
+        assert!(refused.ends_with("encrypted.key: it holds none, or only an encrypted one"));
     }
 
     #[test]

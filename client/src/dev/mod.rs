@@ -28,12 +28,12 @@ pub enum DevError {
     #[error("{} holds another CA: choose another directory, or --force to replace it", .0.display())]
     ForeignPki(PathBuf),
     /// A key or certificate could not be made.
-    #[error("cannot make a key or certificate: {0}")]
+    #[error("cannot make a key or certificate")]
     Generation(#[from] rcgen::Error),
     /// A key is not what it should be.
     #[error("the key of the authorization server must be EC P-256 in PKCS#8 PEM, unencrypted")]
     Key,
     /// The claims cannot be written as JSON.
-    #[error("the claims cannot be written as JSON: {0}")]
+    #[error("the claims cannot be written as JSON")]
     Claims(#[from] serde_json::Error),
 }

@@ -24,6 +24,7 @@ mod connector;
 mod sender;
 mod session;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -51,13 +52,13 @@ pub enum HttpError {
     )]
     Url,
     /// The configured certificates or keys cannot be used.
-    #[error("the TLS configuration is not usable: {0}")]
+    #[error("the TLS configuration is not usable")]
     Configuration(#[source] rustls::Error),
     /// Reading certificates failed.
     #[error(transparent)]
     Certificates(#[from] SignerError),
     /// TCP or TLS failed.
-    #[error("cannot connect: {0}")]
+    #[error("cannot connect")]
     Connect(#[source] std::io::Error),
     /// The server chose another HTTP version than the one asked for.
     #[error("the server did not agree on the HTTP version by ALPN")]
@@ -72,8 +73,11 @@ pub enum HttpError {
     #[error(transparent)]
     Signing(#[from] SigningError),
     /// The exchange on the connection failed.
-    #[error("the connection failed: {0}")]
+    #[error("the connection failed")]
     Exchange(#[source] hyper::Error),
+    /// The connection is closed; the request was not sent.
+    #[error("the connection is closed, the request was not sent")]
+    Closed(#[source] Option<Arc<hyper::Error>>),
     /// The response body could not be read.
     #[error("the response body could not be read: {0}")]
     Body(String),

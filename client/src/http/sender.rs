@@ -1,5 +1,8 @@
 //! The HTTP side of a connection.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::HOST;
 use http::{HeaderValue, Request, Response};
@@ -8,14 +11,22 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio_rustls::client::TlsStream;
 
 use super::connector::HttpVersion;
 use super::{HttpError, MAX_RESPONSE_BYTES};
 
+/// Time to learn why a connection ended, once it is known to have ended.
+const CAUSE_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// Sends requests of absolute URLs on one connection.
-pub(super) enum Sender {
+pub(super) struct Sender {
+    requests: Requests,
+    ended: watch::Receiver<Option<Arc<hyper::Error>>>,
+}
+
+enum Requests {
     Http1(Mutex<http1::SendRequest<Full<Bytes>>>),
     Http2(http2::SendRequest<Full<Bytes>>),
 }
@@ -36,45 +47,78 @@ impl Sender {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), io)
                 .await
                 .map_err(HttpError::Exchange)?;
-            tokio::spawn(connection);
-            Ok(Self::Http2(sender))
+            Ok(Self {
+                requests: Requests::Http2(sender),
+                ended: drive(connection),
+            })
         } else {
             let (sender, connection) = http1::handshake(io).await.map_err(HttpError::Exchange)?;
-            tokio::spawn(connection);
-            Ok(Self::Http1(Mutex::new(sender)))
+            Ok(Self {
+                requests: Requests::Http1(Mutex::new(sender)),
+                ended: drive(connection),
+            })
         }
     }
 
     pub(super) fn is_http2(&self) -> bool {
-        matches!(self, Self::Http2(_))
+        matches!(self.requests, Requests::Http2(_))
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        match self {
-            Self::Http1(sender) => sender.try_lock().is_ok_and(|sender| sender.is_closed()),
-            Self::Http2(sender) => sender.is_closed(),
+        match &self.requests {
+            Requests::Http1(sender) => sender.try_lock().is_ok_and(|sender| sender.is_closed()),
+            Requests::Http2(sender) => sender.is_closed(),
         }
     }
 
     /// Sends a request and reads the whole response.
     pub(super) async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let request = request.map(Full::new);
-        match self {
-            Self::Http1(sender) => {
-                let request = origin_form(request)?;
-                let mut sender = sender.lock().await;
-                sender.ready().await.map_err(HttpError::Exchange)?;
-                collect(sender.send_request(request).await).await
+        let exchange = match &self.requests {
+            Requests::Http1(sender) => exchange_http1(sender, origin_form(request)?).await,
+            Requests::Http2(sender) => exchange(sender.clone().send_request(request)).await,
+        };
+        match exchange {
+            Err(HttpError::Exchange(error)) if error.is_closed() || error.is_canceled() => {
+                Err(HttpError::Closed(self.cause().await))
             }
-            Self::Http2(sender) => collect(sender.clone().send_request(request).await).await,
+            exchange => exchange,
         }
+    }
+
+    async fn cause(&self) -> Option<Arc<hyper::Error>> {
+        let mut ended = self.ended.clone();
+        let told = tokio::time::timeout(CAUSE_TIMEOUT, ended.wait_for(Option::is_some)).await;
+        told.ok()?.ok()?.clone()
     }
 }
 
-async fn collect(
-    response: Result<Response<Incoming>, hyper::Error>,
+/// Runs a connection in the background; tells with what error it ended.
+fn drive(
+    connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+) -> watch::Receiver<Option<Arc<hyper::Error>>> {
+    let (tell, ended) = watch::channel(None);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tell.send_replace(Some(Arc::new(error)));
+        }
+    });
+    ended
+}
+
+async fn exchange_http1(
+    sender: &Mutex<http1::SendRequest<Full<Bytes>>>,
+    request: Request<Full<Bytes>>,
 ) -> Result<Response<Bytes>, HttpError> {
-    let (parts, body) = response.map_err(HttpError::Exchange)?.into_parts();
+    let mut sender = sender.lock().await;
+    sender.ready().await.map_err(HttpError::Exchange)?;
+    exchange(sender.send_request(request)).await
+}
+
+async fn exchange(
+    response: impl Future<Output = hyper::Result<Response<Incoming>>>,
+) -> Result<Response<Bytes>, HttpError> {
+    let (parts, body) = response.await.map_err(HttpError::Exchange)?.into_parts();
     let body = Limited::new(body, MAX_RESPONSE_BYTES)
         .collect()
         .await

@@ -163,8 +163,7 @@ impl Session {
                         proof: ProofUse::Renewed,
                         refused: Some(refused),
                     }),
-                    // The server closed the connection: nothing was sent again.
-                    Err(HttpError::Exchange(e)) if e.is_closed() || e.is_canceled() => Ok(answer),
+                    Err(HttpError::Closed(_)) => Ok(answer),
                     Err(error) => Err(error),
                 }
             }
@@ -175,7 +174,8 @@ impl Session {
     /// Sends a request without adding anything: no token, no proof.
     ///
     /// # Errors
-    /// [`HttpError::Url`], [`HttpError::Exchange`], [`HttpError::Body`] or [`HttpError::TimedOut`].
+    /// [`HttpError::Url`], [`HttpError::Closed`], [`HttpError::Exchange`], [`HttpError::Body`] or
+    /// [`HttpError::TimedOut`].
     pub async fn send_as_is(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         tokio::time::timeout(REQUEST_TIMEOUT, self.sender.send(request))
             .await

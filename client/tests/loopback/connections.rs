@@ -87,6 +87,23 @@ async fn a_server_without_the_wanted_http_version_is_refused() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_the_certificate_is_told_as_the_cause() {
+    let server = Server::start(Behaviour::Judge).await;
+    for options in every_kind_of_connection() {
+        // A server's certificate does not serve a client.
+        let refused = match connector("server", options).connect(&server.url("/")).await {
+            Ok(session) => session.send_as_is(server.get("/")).await.unwrap_err(),
+            Err(error) => error,
+        };
+        let refused = format!("{refused:?}");
+        assert!(
+            refused.contains("UnsupportedCertificate"),
+            "{options:?} {refused}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_tls12_server_without_extended_master_secret_is_refused() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!(
@@ -108,10 +125,9 @@ async fn a_tls12_server_without_extended_master_secret_is_refused() {
         .await
         .err()
         .unwrap();
+    let refused = format!("{refused:?}");
     assert!(
-        refused
-            .to_string()
-            .contains("ExtendedMasterSecretExtensionRequired"),
+        refused.contains("ExtendedMasterSecretExtensionRequired"),
         "{refused}"
     );
     server.join().unwrap();

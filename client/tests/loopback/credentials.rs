@@ -147,7 +147,11 @@ fn a_token_verifies_with_the_jwks_and_names_the_certificate() {
 #[test]
 fn a_printed_proof_is_accepted_for_its_exporter_value_only() {
     let (certificate, key) = (file("client.pem"), file("client.key"));
-    let exporter = base64url::encode(&[9; 32]);
+    let exporter = base64url::encode(&[0xfb; 32]);
+    assert!(
+        exporter.starts_with('-'),
+        "a value of base64url may look like an option"
+    );
     let arguments = [
         "proof",
         "--cert",
@@ -155,7 +159,7 @@ fn a_printed_proof_is_accepted_for_its_exporter_value_only() {
         "--key",
         text(&key),
         "--token",
-        "t",
+        "-t",
     ];
     let limits = [
         "--exporter",
@@ -179,12 +183,12 @@ fn a_printed_proof_is_accepted_for_its_exporter_value_only() {
         target,
     };
     let mut connection = Connection {
-        exporter: ExporterValue::from_bytes([9; 32]),
+        exporter: ExporterValue::from_bytes([0xfb; 32]),
         certificate: ClientCertificate::from_der(&der[0]).unwrap(),
     };
-    assert_eq!(judge(&proof, "t", &line, &connection), Ok(()));
-    connection.exporter = ExporterValue::from_bytes([8; 32]);
-    let refused = judge(&proof, "t", &line, &connection);
+    assert_eq!(judge(&proof, "-t", &line, &connection), Ok(()));
+    connection.exporter = ExporterValue::from_bytes([0xfa; 32]);
+    let refused = judge(&proof, "-t", &line, &connection);
     assert_eq!(refused, Err(ClientFault::ProofConnectionMismatch));
 }
 
@@ -198,7 +202,7 @@ fn a_wrong_argument_is_explained() {
         "--key",
         text(&key),
         "--token",
-        "t",
+        "-t",
     ];
     let output = session_binding(&[&arguments[..], &["--exporter", "AAAA"]].concat());
     assert_eq!(output.status.code(), Some(2));

@@ -21,10 +21,10 @@ pub(crate) struct ProofArguments {
     #[command(flatten)]
     identity: ClientIdentity,
     /// Access token, or @FILE that holds it.
-    #[arg(long, value_name = "TOKEN|@FILE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "TOKEN|@FILE")]
     token: String,
     /// Exporter value of the connection: 32 bytes in base64url without padding.
-    #[arg(long, value_name = "BASE64URL", value_parser = exporter)]
+    #[arg(long, allow_hyphen_values = true, value_name = "BASE64URL", value_parser = exporter)]
     exporter: ExporterValue,
     /// Limit the proof to this method.
     #[arg(long, value_name = "METHOD")]
@@ -33,7 +33,7 @@ pub(crate) struct ProofArguments {
     #[arg(long, value_name = "URL")]
     htu: Option<String>,
     /// Limit the proof to one use by this unique id.
-    #[arg(long, value_name = "ID")]
+    #[arg(long, allow_hyphen_values = true, value_name = "ID")]
     jti: Option<String>,
     /// Time of issue in seconds since the epoch [default: now].
     #[arg(long, value_name = "SECONDS")]
@@ -64,7 +64,7 @@ pub(crate) struct TokenArguments {
     #[arg(long, value_name = "SECONDS", default_value = "300s", value_parser = seconds)]
     expires: u64,
     /// Key id [default: the JWK thumbprint of the key].
-    #[arg(long, value_name = "ID")]
+    #[arg(long, allow_hyphen_values = true, value_name = "ID")]
     kid: Option<String>,
 }
 
@@ -75,7 +75,7 @@ struct BoundTo {
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
     /// Its thumbprint instead: SHA-256 of the certificate, in base64url without padding.
-    #[arg(long, value_name = "BASE64URL", value_parser = thumbprint)]
+    #[arg(long, allow_hyphen_values = true, value_name = "BASE64URL", value_parser = thumbprint)]
     thumbprint: Option<CertificateThumbprint>,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct JwksArguments {
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Key id [default: the JWK thumbprint of the key].
-    #[arg(long, value_name = "ID")]
+    #[arg(long, allow_hyphen_values = true, value_name = "ID")]
     kid: Option<String>,
 }
 

@@ -58,9 +58,20 @@ fn main() -> ExitCode {
         Action::Pki(arguments) => credentials::pki(&arguments),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("session-binding: {error}");
+        eprintln!("session-binding: {}", with_causes(error.as_ref()));
         ExitCode::from(2)
     })
+}
+
+/// An error and what caused it, on one line.
+fn with_causes(error: &dyn Error) -> String {
+    let mut causes = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    causes.join(": ")
 }
 
 /// An argument itself, or with `@` before a path the content of that file.

@@ -32,7 +32,7 @@ pub(crate) struct RequestArguments {
     #[arg(long, value_name = "FILE")]
     cacert: PathBuf,
     /// Access token, or @FILE that holds it.
-    #[arg(long, value_name = "TOKEN|@FILE")]
+    #[arg(long, allow_hyphen_values = true, value_name = "TOKEN|@FILE")]
     token: String,
     /// Method [default: GET, or POST with --data].
     #[arg(long)]
@@ -41,7 +41,7 @@ pub(crate) struct RequestArguments {
     #[arg(long, value_name = "NAME: VALUE", value_parser = header)]
     header: Vec<(HeaderName, HeaderValue)>,
     /// Request body.
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, allow_hyphen_values = true, value_name = "TEXT")]
     data: Option<String>,
     /// Use HTTP/1.1.
     #[arg(long, conflicts_with = "http2")]
