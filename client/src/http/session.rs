@@ -61,6 +61,24 @@ pub struct Answer {
     pub refused: Option<BearerChallenge>,
 }
 
+impl Answer {
+    fn first(response: Response<Bytes>, proof: ProofUse) -> Self {
+        Self {
+            response,
+            proof,
+            refused: None,
+        }
+    }
+
+    fn renewed(response: Response<Bytes>, refused: BearerChallenge) -> Self {
+        Self {
+            response,
+            proof: ProofUse::Renewed,
+            refused: Some(refused),
+        }
+    }
+}
+
 /// What may be told about a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionFacts {
@@ -148,26 +166,16 @@ impl Session {
             .insert(AUTHORIZATION, secret(&format!("Bearer {token}"))?);
         let (proof, used) = self.proof(&request, &hash, proving)?;
         let response = self.send_with(&request, proof.as_ref()).await?;
-        let answer = Answer {
-            response,
-            proof: used,
-            refused: None,
+        let answer = Answer::first(response, used);
+        let (Some(proof), Some(refused)) = (proof, refused_proof(&answer.response)) else {
+            return Ok(answer);
         };
-        match (proof, refused_proof(&answer.response)) {
-            (Some(proof), Some(refused)) => {
-                self.proofs().forget(&hash, &proof);
-                let (fresh, _) = self.proof(&request, &hash, proving)?;
-                match self.send_with(&request, fresh.as_ref()).await {
-                    Ok(response) => Ok(Answer {
-                        response,
-                        proof: ProofUse::Renewed,
-                        refused: Some(refused),
-                    }),
-                    Err(HttpError::Closed(_)) => Ok(answer),
-                    Err(error) => Err(error),
-                }
-            }
-            _ => Ok(answer),
+        self.proofs().forget(&hash, &proof);
+        let (fresh, _) = self.proof(&request, &hash, proving)?;
+        match self.send_with(&request, fresh.as_ref()).await {
+            Ok(response) => Ok(Answer::renewed(response, refused)),
+            Err(HttpError::Closed(_)) => Ok(answer),
+            Err(error) => Err(error),
         }
     }
 
