@@ -10,6 +10,7 @@ use tls_session_binding_client::http::BearerChallenge;
 pub const SERVICE: &str = "service.demo";
 
 /// A `GET` of `path` at the service, without token and proof.
+#[must_use]
 pub fn get(path: &str) -> Builder {
     Request::builder()
         .method(Method::GET)
@@ -17,6 +18,7 @@ pub fn get(path: &str) -> Builder {
 }
 
 /// A `GET` with a token, and a proof if there is one.
+#[must_use]
 pub fn present(token: &str, proof: Option<&str>) -> Request<Bytes> {
     let request = get("/orders").token(token);
     proof.into_iter().fold(request, Present::proof).empty()

@@ -46,22 +46,21 @@ impl Envoy {
         let address_file = directory.join("admin.address");
         std::fs::write(&config, bootstrap)?;
         std::fs::write(&address_file, "")?;
+        std::fs::write(&log, "")?;
+        let output = File::options().append(true).open(&log)?;
         let mut command = command()?;
         command
             .arg("--config-path")
             .arg(&config)
             .arg("--admin-address-path")
             .arg(&address_file)
-            .args([
-                "--disable-hot-restart",
-                "--concurrency",
-                "2",
-                "--log-level",
-                "info",
-            ])
+            .args(["--disable-hot-restart", "--concurrency", "2"])
+            .args(["--file-flush-interval-msec", "100"])
+            .args(["--log-level", "warning"])
+            .args(["--component-log-level", "wasm:info,dynamic_modules:info"])
             .stdin(Stdio::null())
-            .stdout(File::create(&log)?)
-            .stderr(File::options().append(true).open(&log)?);
+            .stdout(output.try_clone()?)
+            .stderr(output);
         let (stop, stopped) = mpsc::channel();
         let keeper = thread::spawn(move || keep(command, &stopped));
         let mut envoy = Self {

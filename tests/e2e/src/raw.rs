@@ -48,19 +48,44 @@ impl RawConnection {
         )?)
     }
 
-    /// Writes `bytes` as they are and reads until the other side closes.
+    /// Writes `bytes` as they are and reads until `responses` responses are complete or the other
+    /// side closes.
     ///
     /// # Errors
-    /// When nothing comes back, or the other side keeps the connection open for too long.
-    pub async fn exchange(&mut self, bytes: &[u8]) -> Result<String> {
+    /// When nothing comes back, or not enough in time.
+    pub async fn exchange(&mut self, bytes: &[u8], responses: usize) -> Result<String> {
         self.0.write_all(bytes).await?;
         let mut answer = Vec::new();
-        let end = tokio::time::timeout(PATIENCE, self.0.read_to_end(&mut answer)).await?;
-        match end {
+        let read = async {
+            while complete_responses(&answer) < responses {
+                if self.0.read_buf(&mut answer).await? == 0 {
+                    break;
+                }
+            }
+            Ok::<_, std::io::Error>(())
+        };
+        match tokio::time::timeout(PATIENCE, read).await? {
             Err(error) if answer.is_empty() => Err(error.into()),
             _ => Ok(String::from_utf8_lossy(&answer).into_owned()),
         }
     }
+}
+
+/// How many responses with a `Content-Length` stand at the beginning of `bytes`.
+fn complete_responses(bytes: &[u8]) -> usize {
+    let text = String::from_utf8_lossy(bytes);
+    let mut rest = text.as_ref();
+    let mut complete = 0;
+    while let Some((head, after)) = rest.split_once("\r\n\r\n") {
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
+        let body = length.and_then(|length| length.parse().ok()).unwrap_or(0);
+        let Some(next) = after.get(body..) else { break };
+        rest = next;
+        complete += 1;
+    }
+    complete
 }
 
 fn config(pki: &Path, signer: Option<&Signer>) -> Result<ClientConfig> {
@@ -77,14 +102,4 @@ fn config(pki: &Path, signer: Option<&Signer>) -> Result<ClientConfig> {
             builder.with_client_cert_resolver(certificate)
         }
     })
-}
-
-/// The status of the first response in `answer`; 0 if there is none.
-#[must_use]
-pub fn status(answer: &str) -> u16 {
-    answer
-        .strip_prefix("HTTP/1.1 ")
-        .and_then(|rest| rest.get(..3))
-        .and_then(|status| status.parse().ok())
-        .unwrap_or_default()
 }

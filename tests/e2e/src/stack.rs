@@ -28,7 +28,8 @@ impl Bootstrap {
     pub fn shipped(name: &str) -> Result<Self> {
         let path = root().join("envoy").join(name);
         Ok(Self(
-            std::fs::read_to_string(&path).map_err(|error| format!("{path:?}: {error}"))?,
+            std::fs::read_to_string(&path)
+                .map_err(|error| format!("{}: {error}", path.display()))?,
         ))
     }
 

@@ -20,49 +20,53 @@ async fn every_key_type_binds_on_http1_and_http2_over_tls_1_2_and_1_3() -> Resul
         for http in [HttpVersion::Http1, HttpVersion::Http2] {
             for tls in [TlsVersion::Tls12, TlsVersion::Tls13] {
                 let party = stack.party(certificate, Options { tls, http })?;
-                let case = format!("{certificate} {http:?} {tls:?}");
-                binds(&stack, &party)
-                    .await
-                    .map_err(|error| format!("{case}: {error}"))?;
+                let outcomes = course_of_a_proof(&stack, &party).await?;
+                let expected = [
+                    ("first use", Passed),
+                    ("reuse", Passed),
+                    ("no proof", refused("use_session_binding")),
+                    ("another connection", refused("invalid_proof")),
+                    ("a proof of that connection", Passed),
+                    ("its own connection again", Passed),
+                ];
+                assert_eq!(outcomes, expected, "{certificate} {http:?} {tls:?}");
             }
         }
     }
     Ok(())
 }
 
-/// A proof passes as often as it likes on its connection, no request passes without one, and on
-/// another connection it is worth nothing.
-async fn binds(stack: &Stack, party: &Party) -> Result<()> {
+async fn course_of_a_proof(stack: &Stack, party: &Party) -> Result<[(&'static str, Outcome); 6]> {
     let token = token(stack, party)?;
-    let connection = party.connect().await?;
+    let (connection, other) = (party.connect().await?, party.connect().await?);
     let proof = party.proof(&token, connection.exporter())?;
-    for _ in 0..3 {
-        expect(
-            &Passed,
-            try_proof(stack, &connection, &token, &proof).await?,
-        )?;
-    }
-    let unproved = stack.outcome(&connection, present(&token, None)).await?;
-    expect(&refused("use_session_binding"), unproved)?;
-    let other = party.connect().await?;
-    expect(
-        &refused("invalid_proof"),
-        try_proof(stack, &other, &token, &proof).await?,
-    )?;
     let fresh = party.proof(&token, other.exporter())?;
-    expect(&Passed, try_proof(stack, &other, &token, &fresh).await?)?;
-    expect(
-        &Passed,
-        try_proof(stack, &connection, &token, &proof).await?,
-    )
-}
-
-fn expect(expected: &Outcome, found: Outcome) -> Result<()> {
-    if found == *expected {
-        Ok(())
-    } else {
-        Err(format!("{found:?}, not {expected:?}").into())
-    }
+    Ok([
+        (
+            "first use",
+            try_proof(stack, &connection, &token, &proof).await?,
+        ),
+        (
+            "reuse",
+            try_proof(stack, &connection, &token, &proof).await?,
+        ),
+        (
+            "no proof",
+            stack.outcome(&connection, present(&token, None)).await?,
+        ),
+        (
+            "another connection",
+            try_proof(stack, &other, &token, &proof).await?,
+        ),
+        (
+            "a proof of that connection",
+            try_proof(stack, &other, &token, &fresh).await?,
+        ),
+        (
+            "its own connection again",
+            try_proof(stack, &connection, &token, &proof).await?,
+        ),
+    ])
 }
 
 #[tokio::test(flavor = "multi_thread")]

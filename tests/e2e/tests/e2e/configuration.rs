@@ -19,8 +19,9 @@ fn every_shipped_bootstrap_passes_envoys_own_validation() -> Result<()> {
     let files = Files::make()?;
     let mut found = 0;
     for entry in std::fs::read_dir(root().join("envoy"))? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if name.ends_with(".yaml") {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "yaml") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
             let placed = files.place(&Bootstrap::shipped(&name)?, UPSTREAM);
             validate(&placed, &files.directory()).map_err(|error| format!("{name}: {error}"))?;
             found += 1;

@@ -1,229 +1,35 @@
 //! Exact bytes on HTTP/1.1, and what headers can do to the filter: nothing.
 
+use std::fmt::Write as _;
+
+use serde_json::json;
 use tls_session_binding_client::http::BearerChallenge;
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::{Outcome, Present, get};
-use tls_session_binding_e2e::party::Party;
+use tls_session_binding_e2e::party::{Party, proof_claims};
 use tls_session_binding_e2e::raw::RawConnection;
 use tls_session_binding_e2e::stack::Stack;
 
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, token, try_proof};
 
-/// Request line and headers; `{a}` stands for the Authorization line, `{p}` for the proof line,
-/// `{token}` and `{proof}` for the bare values, and a character up to U+00FF for one byte.
-type Row = (&'static str, &'static str, &'static str, Outcome);
-
-fn rows() -> Vec<Row> {
-    let get = "GET /orders HTTP/1.1";
-    let no_proof = || refused("use_session_binding");
-    let bad_proof = || refused("invalid_proof");
-    let not_http = || Outcome::Status(400);
-    let no_token = || Outcome::Refused(None);
-    vec![
-        (
-            "H01 two Authorization lines",
-            get,
-            "{a}{a}{p}",
-            refused("invalid_token"),
-        ),
-        (
-            "H01 a second token",
-            get,
-            "{a}Authorization: Bearer x\r\n{p}",
-            refused("invalid_token"),
-        ),
-        ("H02 two proofs", get, "{a}{p}{p}", bad_proof()),
-        (
-            "H02 good proof first",
-            get,
-            "{a}{p}Session-Binding-Proof: x\r\n",
-            bad_proof(),
-        ),
-        (
-            "H02 good proof second",
-            get,
-            "{a}Session-Binding-Proof: x\r\n{p}",
-            bad_proof(),
-        ),
-        (
-            "H03 a list",
-            get,
-            "{a}Session-Binding-Proof: {proof},{proof}\r\n",
-            bad_proof(),
-        ),
-        (
-            "H03 comma behind",
-            get,
-            "{a}Session-Binding-Proof: {proof}, \r\n",
-            bad_proof(),
-        ),
-        (
-            "H03 comma before",
-            get,
-            "{a}Session-Binding-Proof: ,{proof}\r\n",
-            bad_proof(),
-        ),
-        (
-            "H05 a trailing space",
-            get,
-            "Authorization: Bearer {token} \r\n{p}",
-            Passed,
-        ),
-        (
-            "H06 a tab",
-            get,
-            "Authorization: Bearer\t{token}\r\n{p}",
-            no_token(),
-        ),
-        (
-            "H06 a colon",
-            get,
-            "Authorization: Bearer:{token}\r\n{p}",
-            no_token(),
-        ),
-        (
-            "H06 no token",
-            get,
-            "Authorization: Bearer\r\n{p}",
-            no_token(),
-        ),
-        (
-            "H07 DPoP",
-            get,
-            "Authorization: DPoP {token}\r\n{p}",
-            no_token(),
-        ),
-        (
-            "H07 Basic",
-            get,
-            "Authorization: Basic {token}\r\n{p}",
-            no_token(),
-        ),
-        (
-            "H08 token in the query",
-            "GET /?access_token={token} HTTP/1.1",
-            "{p}",
-            no_token(),
-        ),
-        ("H10 no proof", get, "{a}", no_proof()),
-        ("H10 no token", get, "{p}", no_token()),
-        (
-            "H11 an empty proof",
-            get,
-            "{a}Session-Binding-Proof:\r\n",
-            bad_proof(),
-        ),
-        (
-            "H11 only spaces",
-            get,
-            "{a}Session-Binding-Proof:   \r\n",
-            bad_proof(),
-        ),
-        (
-            "H12 obs-text alone",
-            get,
-            "{a}Session-Binding-Proof: \u{ff}\u{80}\r\n",
-            bad_proof(),
-        ),
-        (
-            "H12 obs-text behind",
-            get,
-            "{a}Session-Binding-Proof: {proof}\u{e4}\r\n",
-            bad_proof(),
-        ),
-        (
-            "H12 obs-text elsewhere",
-            get,
-            "{a}{p}X-Name: \u{ff}\u{80}\u{c3}\r\n",
-            Passed,
-        ),
-        (
-            "H12 obs-text in a token",
-            get,
-            "Authorization: Bearer {token}\u{ff}\r\n{p}",
-            refused("invalid_token"),
-        ),
-        (
-            "H14 a folded line",
-            get,
-            "{a}Session-Binding-Proof: {proof}\r\n x\r\n",
-            not_http(),
-        ),
-        (
-            "H14 a bare CR",
-            get,
-            "{a}Session-Binding-Proof: {proof}\rx\r\n",
-            not_http(),
-        ),
-        (
-            "H14 NUL",
-            get,
-            "{a}Session-Binding-Proof: {proof}\0\r\n",
-            not_http(),
-        ),
-        (
-            "H15 an underscore",
-            get,
-            "{a}Session_Binding_Proof: {proof}\r\n",
-            no_proof(),
-        ),
-        (
-            "H15 another case",
-            get,
-            "{a}SESSION-binding-PROOF: {proof}\r\n",
-            Passed,
-        ),
-        (
-            "H18 CONNECT",
-            "CONNECT service.demo:443 HTTP/1.1",
-            "{a}{p}",
-            Outcome::Status(404),
-        ),
-        (
-            "H19 WebSocket",
-            get,
-            "{a}Connection: upgrade\r\nUpgrade: websocket\r\n",
-            Outcome::Status(403),
-        ),
-        ("H20 OPTIONS", "OPTIONS /orders HTTP/1.1", "", no_token()),
-        (
-            "H21 absolute form",
-            "GET https://service.demo/orders HTTP/1.1",
-            "{a}{p}",
-            Passed,
-        ),
-        ("H23 two Hosts", get, "Host: evil\r\n{a}{p}", not_http()),
-        (
-            "H25 a forged client certificate",
-            get,
-            "X-Forwarded-Client-Cert: Hash=00\r\n{a}{p}",
-            Passed,
-        ),
-        (
-            "H26 a header named as the value",
-            get,
-            "{a}Tls_session_binding.exporter: x\r\n",
-            no_proof(),
-        ),
-        ("H30 HEAD", "HEAD /orders HTTP/1.1", "{a}", no_proof()),
-        (
-            "H35 two lengths",
-            get,
-            "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n{a}{p}",
-            not_http(),
-        ),
-    ]
-}
+/// Cases: name, request line, header lines, what must come of it.
+///
+/// In the lines `{a}` stands for the whole Authorization line, `{p}` for the proof's, `{r}` for that of a
+/// proof for `GET https://service.demo/orders` alone, `{token}` and
+/// `{proof}` for the bare values, and a character up to U+00FF for one byte. What must come of it is
+/// `passed`, an error code of a 401, or a status (401: without error code).
+const ROWS: &str = include_str!("headers.json");
+type Row = (String, String, Vec<String>, String);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_exact_bytes_has_its_answer() -> Result<()> {
     let stack = Stack::ingress().await?;
     let party = stack.party("client", HTTP1)?;
     let mut wrong = Vec::new();
-    for (case, line, headers, expected) in rows() {
+    for (case, line, headers, expected) in serde_json::from_str::<Vec<Row>>(ROWS)? {
         let before = stack.upstream.requests();
-        let answer = send(&stack, &party, line, headers).await?;
-        let outcome = outcome(&answer);
+        let answer = send(&stack, &party, &line, &headers).await?;
+        let (outcome, expected) = (outcome(&answer), outcome_named(&expected));
         let reached = stack.upstream.requests() - before;
         if outcome != expected || reached != u64::from(expected == Passed) {
             wrong.push(format!(
@@ -235,21 +41,51 @@ async fn every_row_of_exact_bytes_has_its_answer() -> Result<()> {
     the_filter_never_died(&stack).await
 }
 
-async fn send(stack: &Stack, party: &Party, line: &str, headers: &str) -> Result<String> {
+fn outcome_named(name: &str) -> Outcome {
+    match name {
+        "passed" => Passed,
+        "401" => Outcome::Refused(None),
+        name => name.parse().map_or_else(|_| refused(name), Outcome::Status),
+    }
+}
+
+async fn send(stack: &Stack, party: &Party, line: &str, headers: &[String]) -> Result<String> {
     let mut connection =
         RawConnection::open(stack.address, &stack.pki(), Some(&party.signer)).await?;
     let token = token(stack, party)?;
     let proof = party.proof(&token, &connection.exporter()?)?;
-    let request = format!("{line}\r\nHost: service.demo\r\nConnection: close\r\n{headers}\r\n")
-        .replace("{a}", "Authorization: Bearer {token}\r\n")
-        .replace("{p}", "Session-Binding-Proof: {proof}\r\n")
+    let mut lines = vec![line.to_owned(), "Connection: close".to_owned()];
+    if !headers.iter().any(|header| header.starts_with("Host:")) {
+        lines.push("Host: service.demo".to_owned());
+    }
+    lines.extend_from_slice(headers);
+    let request = format!("{}\r\n\r\n", lines.join("\r\n"))
+        .replace("{a}", "Authorization: Bearer {token}")
+        .replace("{p}", "Session-Binding-Proof: {proof}")
+        .replace(
+            "{r}",
+            &format!(
+                "Session-Binding-Proof: {}",
+                for_orders(party, &token, &connection)?
+            ),
+        )
         .replace("{token}", &token)
         .replace("{proof}", &proof);
     let bytes: Vec<u8> = request
         .chars()
         .map(u8::try_from)
         .collect::<std::result::Result<_, _>>()?;
-    connection.exchange(&bytes).await
+    connection
+        .exchange(&bytes, request.matches(" HTTP/1.1\r\n").count())
+        .await
+}
+
+/// A proof for `GET https://service.demo/orders` alone.
+fn for_orders(party: &Party, token: &str, connection: &RawConnection) -> Result<String> {
+    let mut claims = proof_claims(token, &connection.exporter()?)?;
+    claims["htm"] = json!("GET");
+    claims["htu"] = json!("https://service.demo/orders");
+    party.forge(&party.proof_header(), &claims)
 }
 
 /// The outcome as told by the first response in `answer`.
@@ -290,7 +126,7 @@ async fn no_byte_in_a_header_kills_the_filter() -> Result<()> {
         .filter(|byte| !"\r\n".contains(*byte))
     {
         for name in ["Session-Binding-Proof", "Authorization", "X-Other"] {
-            let headers = format!("{{a}}{name}: {byte}x\r\n");
+            let headers = ["{a}".to_owned(), format!("{name}: {byte}x")];
             let answer = send(&stack, &party, "GET / HTTP/1.1", &headers).await?;
             let outcome = outcome(&answer);
             let denied = matches!(outcome, Outcome::Refused(_) | Outcome::Status(400));
@@ -305,25 +141,17 @@ async fn no_byte_in_a_header_kills_the_filter() -> Result<()> {
 async fn a_header_too_long_or_too_many_headers_are_refused() -> Result<()> {
     let stack = Stack::ingress().await?;
     let party = stack.party("client", HTTP1)?;
-    let many = format!("{{a}}{{p}}{}", "X-A: b\r\n".repeat(1100));
+    let proof_of = |length| vec![format!("Session-Binding-Proof: {}", "A".repeat(length))];
     let cases = [
-        (
-            format!("{{a}}Session-Binding-Proof: {}\r\n", "A".repeat(8193)),
-            refused("invalid_proof"),
-        ),
-        (
-            format!("{{a}}Session-Binding-Proof: {}\r\n", "A".repeat(50_000)),
-            refused("invalid_proof"),
-        ),
-        (
-            format!("{{a}}Session-Binding-Proof: {}\r\n", "A".repeat(70_000)),
-            Outcome::Status(431),
-        ),
-        (many, Outcome::Status(431)),
+        (proof_of(8193), refused("invalid_proof")),
+        (proof_of(50_000), refused("invalid_proof")),
+        (proof_of(70_000), Outcome::Status(431)),
+        (vec!["X-A: b".to_owned(); 1100], Outcome::Status(431)),
     ];
-    for (headers, expected) in cases {
+    for (mut headers, expected) in cases {
+        headers.push("{a}".to_owned());
         let answer = send(&stack, &party, "GET / HTTP/1.1", &headers).await?;
-        assert_eq!(outcome(&answer), expected, "{} bytes", headers.len());
+        assert_eq!(outcome(&answer), expected, "{} lines", headers.len());
     }
     assert_eq!(stack.upstream.requests(), 0);
     the_filter_never_died(&stack).await
@@ -333,8 +161,9 @@ async fn a_header_too_long_or_too_many_headers_are_refused() -> Result<()> {
 async fn of_pipelined_requests_only_those_with_a_proof_pass() -> Result<()> {
     let stack = Stack::ingress().await?;
     let party = stack.party("client", HTTP1)?;
-    let first = "GET /first HTTP/1.1\r\nHost: service.demo\r\n{a}{p}\r\nGET /second HTTP/1.1";
-    let answer = send(&stack, &party, first, "{a}").await?;
+    let first =
+        "GET /first HTTP/1.1\r\nHost: service.demo\r\n{a}\r\n{p}\r\n\r\nGET /second HTTP/1.1";
+    let answer = send(&stack, &party, first, &["{a}".to_owned()]).await?;
     let statuses: Vec<&str> = answer
         .match_indices("HTTP/1.1 ")
         .filter_map(|(at, _)| answer.get(at + 9..at + 12))
@@ -368,7 +197,7 @@ async fn a_refused_grpc_request_gets_status_16_and_the_challenge() -> Result<()>
             response
                 .headers()
                 .get("grpc-status")
-                .map(|value| value.as_bytes()),
+                .map(http::HeaderValue::as_bytes),
             Some(&b"16"[..])
         );
         let challenge = BearerChallenge::from_headers(response.headers()).unwrap_or_default();
@@ -399,7 +228,7 @@ async fn neither_log_nor_statistics_nor_refusals_hold_a_secret() -> Result<()> {
         let response = session.send_as_is(request.empty()).await?;
         if response.status() != 200 {
             seen.push_str(&String::from_utf8_lossy(response.body()));
-            seen.push_str(&format!("{:?}", response.headers()));
+            write!(seen, "{:?}", response.headers())?;
         }
     }
     seen.push_str(&stack.envoy.admin_get("/stats").await?);

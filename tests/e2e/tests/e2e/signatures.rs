@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rustls::SignatureScheme;
 use serde_json::{Value, json};
 use tls_session_binding::base64url;
+use tls_session_binding::proof::TYPE;
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::party::{Party, proof_claims};
-use tls_session_binding_e2e::stack::Stack;
+use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
 
@@ -43,8 +44,8 @@ async fn an_rsa_signature_passes_under_its_own_algorithm_only() -> Result<()> {
 }
 
 fn rsa_proof(party: &Party, alg: &str, scheme: SignatureScheme, claims: &Value) -> Result<String> {
-    let mut header = party.proof_header();
-    header["alg"] = json!(alg);
+    let thumbprint = party.signer.thumbprint().to_base64url();
+    let header = json!({ "typ": TYPE, "alg": alg, "x5t#S256": thumbprint });
     let part = |value: &Value| base64url::encode(value.to_string().as_bytes());
     let input = format!("{}.{}", part(&header), part(claims));
     let key = Arc::clone(&party.signer.certified_key().key);
@@ -79,6 +80,72 @@ async fn a_changed_signature_of_any_key_type_is_refused() -> Result<()> {
             Passed,
             "{name}"
         );
+    }
+    Ok(())
+}
+
+/// What the filter needs of Envoy, without the host's signature verification.
+const WITHOUT_HOST_SIGNATURES: &str = r#"name: tls_session_binding
+                        capability_restriction_config:
+                          allowed_capabilities:
+                            proxy_on_memory_allocate: {}
+                            proxy_on_context_create: {}
+                            proxy_on_vm_start: {}
+                            proxy_on_configure: {}
+                            proxy_on_request_headers: {}
+                            proxy_on_done: {}
+                            proxy_on_log: {}
+                            proxy_on_delete: {}
+                            proxy_log: {}
+                            proxy_define_metric: {}
+                            proxy_increment_metric: {}
+                            proxy_get_buffer_bytes: {}
+                            proxy_get_current_time_nanoseconds: {}
+                            proxy_get_header_map_pairs: {}
+                            proxy_get_property: {}
+                            proxy_remove_header_map_value: {}
+                            proxy_send_local_response: {}
+                            proxy_set_effective_context: {}
+                            proxy_set_property: {}
+                        failure_policy: FAIL_RELOAD"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_key_type_is_verified_with_and_without_the_hosts_help_and_the_log_says_which()
+-> Result<()> {
+    let shipped = Bootstrap::shipped("ingress.yaml")?;
+    let plain = "name: tls_session_binding\n                        failure_policy: FAIL_RELOAD";
+    let restricted = shipped.clone().with(plain, WITHOUT_HOST_SIGNATURES);
+    let cases = [
+        (
+            shipped,
+            "signatures by the host: ES256 ES384 RS256 RS384 RS512; in Wasm: EdDSA PS256 PS384 PS512",
+        ),
+        (
+            restricted,
+            "in Wasm: ES256 ES384 EdDSA RS256 RS384 RS512 PS256 PS384 PS512",
+        ),
+    ];
+    for (bootstrap, said) in cases {
+        let stack = Stack::start(&bootstrap).await?;
+        assert!(
+            stack.envoy.log().contains(said),
+            "{said}\n{}",
+            stack.envoy.log()
+        );
+        for name in ["client", "client-p384", "client-rsa", "client-ed25519"] {
+            let party = stack.party(name, HTTP2)?;
+            let connection = party.connect().await?;
+            let token = token(&stack, &party)?;
+            let proof = party.proof(&token, connection.exporter())?;
+            let changed = format!("{}A", proof.get(..proof.len() - 2).unwrap_or_default());
+            let outcome = try_proof(&stack, &connection, &token, &changed).await?;
+            assert_eq!(outcome, refused("invalid_proof"), "{name}");
+            assert_eq!(
+                try_proof(&stack, &connection, &token, &proof).await?,
+                Passed,
+                "{name}"
+            );
+        }
     }
     Ok(())
 }

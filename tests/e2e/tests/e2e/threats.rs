@@ -56,7 +56,7 @@ async fn t3_a_token_without_the_certificates_key_is_worth_nothing() -> Result<()
     // Without any certificate there is no connection.
     let request = format!("GET / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n\r\n");
     let answer = match RawConnection::open(stack.address, &stack.pki(), None).await {
-        Ok(mut connection) => connection.exchange(request.as_bytes()).await,
+        Ok(mut connection) => connection.exchange(request.as_bytes(), 1).await,
         Err(error) => Err(error),
     };
     assert!(answer.is_err(), "{answer:?}");
