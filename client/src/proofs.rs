@@ -45,6 +45,7 @@ pub struct ConnectionProofs {
 
 struct Entry {
     proof: Proof,
+    issued_at: u64,
     last_use: u64,
 }
 
@@ -79,9 +80,25 @@ impl ConnectionProofs {
         token: &AccessTokenHash,
         now: u64,
     ) -> Result<(Proof, Origin), SigningError> {
+        self.proof_since(token, now, 0)
+    }
+
+    /// As [`ConnectionProofs::proof_for`], but a remembered proof that was issued before `oldest` is
+    /// not used any more.
+    ///
+    /// # Errors
+    /// [`SigningError`] when the key refuses; nothing changes then.
+    pub fn proof_since(
+        &mut self,
+        token: &AccessTokenHash,
+        now: u64,
+        oldest: u64,
+    ) -> Result<(Proof, Origin), SigningError> {
         self.uses += 1;
         let key = token.to_base64url();
-        if let Some(entry) = self.proofs.get_mut(&key) {
+        if let Some(entry) = self.proofs.get_mut(&key)
+            && entry.issued_at >= oldest
+        {
             entry.last_use = self.uses;
             return Ok((entry.proof.clone(), Origin::Reused));
         }
@@ -91,6 +108,7 @@ impl ConnectionProofs {
             key,
             Entry {
                 proof: proof.clone(),
+                issued_at: now,
                 last_use: self.uses,
             },
         );
@@ -160,6 +178,17 @@ mod tests {
 
     fn token(text: &str) -> AccessTokenHash {
         AccessToken::parse(text).unwrap().hash()
+    }
+
+    #[test]
+    fn a_proof_that_is_older_than_asked_for_is_signed_anew() {
+        let mut proofs = proofs(1);
+        let (first, _) = proofs.proof_since(&token("a"), 10, 0).unwrap();
+        let again = (first.clone(), Origin::Reused);
+        assert_eq!(proofs.proof_since(&token("a"), 20, 10).unwrap(), again);
+        let (second, origin) = proofs.proof_since(&token("a"), 20, 11).unwrap();
+        assert_eq!(origin, Origin::Made);
+        assert_ne!(first, second);
     }
 
     #[test]
