@@ -11,7 +11,12 @@ pub enum Credentials<'a> {
     /// Another scheme than Bearer, for other filters to judge.
     Other,
     /// `Bearer` with a token of the right syntax.
-    Bearer(AccessToken<'a>),
+    Bearer {
+        /// The token.
+        token: AccessToken<'a>,
+        /// The whole header value.
+        authorization: &'a [u8],
+    },
 }
 
 impl<'a> Credentials<'a> {
@@ -32,17 +37,22 @@ impl<'a> Credentials<'a> {
         }
     }
 
-    fn parse_one(value: &'a [u8]) -> Result<Self, ClientFault> {
-        let value = std::str::from_utf8(value).map_err(|_| ClientFault::AuthorizationMalformed)?;
+    fn parse_one(authorization: &'a [u8]) -> Result<Self, ClientFault> {
+        let malformed = ClientFault::AuthorizationMalformed;
+        let value = std::str::from_utf8(authorization).map_err(|_| malformed)?;
         let (scheme, credentials) = value.split_once(' ').unwrap_or((value, ""));
         if scheme.eq_ignore_ascii_case("bearer") {
-            return AccessToken::parse(credentials.trim_matches(' ')).map(Self::Bearer);
+            let token = AccessToken::parse(credentials.trim_matches(' '))?;
+            return Ok(Self::Bearer {
+                token,
+                authorization,
+            });
         }
         let clean = is_token(scheme) && !contains_ignore_case(value, "bearer");
         if clean {
             Ok(Self::Other)
         } else {
-            Err(ClientFault::AuthorizationMalformed)
+            Err(malformed)
         }
     }
 }
@@ -119,7 +129,7 @@ mod tests {
         Credentials::parse(values).map(|credentials| match credentials {
             Credentials::None => None,
             Credentials::Other => Some("other".into()),
-            Credentials::Bearer(token) => Some(format!("bearer {}", token.as_str())),
+            Credentials::Bearer { token, .. } => Some(format!("bearer {}", token.as_str())),
         })
     }
 

@@ -111,6 +111,7 @@ const fn words(fault: ClientFault) -> (Code, &'static str) {
         Fault::CertificateNotPresented => (InvalidProof, "the connection has no client certificate"),
         Fault::CertificateExpired => (InvalidProof, "the client certificate has expired"),
         Fault::CertificateKeyUnsupported => (InvalidProof, "the client certificate's key is not supported"),
+        Fault::TargetMissing => (InvalidProof, "the request has no path"),
         Fault::ProofMissing => (UseSessionBinding, "the access token needs a session-binding proof"),
         Fault::ProofWithoutToken => (InvalidProof, "a proof without an access token"),
         Fault::ProofRepeated => (InvalidProof, "more than one proof"),

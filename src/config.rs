@@ -2,17 +2,21 @@
 //! path. Unknown keys are mistakes; a missing key takes its default, so `{}` is a configuration.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::algorithm::{Algorithm, AlgorithmSet};
+use crate::cache::CacheLimits;
 use crate::certificate::CertificateEncoding;
 use crate::challenge::ErrorDescription;
 use crate::exporter::ExporterEncoding;
 use crate::json;
-use crate::limits::{MAX_CONFIG_BYTES, MAX_CONFIG_SECONDS};
+use crate::limits::{
+    MAX_CACHED_CONNECTIONS, MAX_CACHED_TOKENS, MAX_CONFIG_BYTES, MAX_CONFIG_SECONDS,
+};
 use crate::policy::{BindingMode, Policy};
 use crate::verify::Rules;
 
@@ -37,9 +41,21 @@ pub enum ConfirmationSource {
     Property(PropertyPath),
 }
 
+/// What a plugin is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// An HTTP filter that verifies requests.
+    Verify,
+    /// A network filter that drops a connection's cached bindings when it closes.
+    Purge,
+}
+
 /// A validated configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// What the plugin is for.
+    pub role: Role,
     /// The connection's exporter value.
     pub exporter: Source<ExporterEncoding>,
     /// The connection's client certificate.
@@ -48,6 +64,8 @@ pub struct Config {
     pub confirmation: ConfirmationSource,
     /// The rules.
     pub policy: Policy,
+    /// How much of what was verified is kept.
+    pub cache: CacheLimits,
     /// How much a refused client is told.
     pub error_description: ErrorDescription,
 }
@@ -97,6 +115,7 @@ impl Config {
 
     fn read(root: &mut Section<'_>) -> Self {
         Self {
+            role: root.value("role", Role::Verify),
             exporter: root.source(
                 "exporter",
                 &["filter_state", "tls_session_binding.exporter"],
@@ -116,6 +135,7 @@ impl Config {
                     clock_tolerance: root.seconds("clock_tolerance", 30),
                 },
             },
+            cache: read_cache(root),
             error_description: root.value("error_description", ErrorDescription::Full),
         }
     }
@@ -140,6 +160,19 @@ fn read_algorithms(root: &mut Section<'_>) -> AlgorithmSet {
         root.mistake("algorithms", "must name at least one algorithm");
     }
     AlgorithmSet::of(&algorithms)
+}
+
+fn read_cache(root: &mut Section<'_>) -> CacheLimits {
+    let mut section = root.section("cache");
+    let limits = CacheLimits {
+        connections: section.count("connections", 0..=MAX_CACHED_CONNECTIONS, 10_000),
+        tokens_per_connection: section.count("tokens_per_connection", 1..=MAX_CACHED_TOKENS, 64),
+        max_binding_age: section
+            .value("max_binding_age", None)
+            .map(|Seconds(seconds)| seconds),
+    };
+    section.finish();
+    limits
 }
 
 fn read_confirmation(root: &mut Section<'_>) -> ConfirmationSource {
@@ -213,6 +246,15 @@ impl Section<'_> {
     fn seconds(&mut self, key: &str, default: u64) -> u64 {
         let Seconds(seconds) = self.value(key, Seconds(default));
         seconds
+    }
+
+    fn count(&mut self, key: &str, range: RangeInclusive<usize>, default: usize) -> usize {
+        let count = self.value(key, default);
+        if !range.contains(&count) {
+            let (least, most) = range.into_inner();
+            self.mistake(key, &format!("must be {least} to {most}"));
+        }
+        count
     }
 
     fn finish(self) {

@@ -91,6 +91,8 @@ faults! {
         CertificateKeyUnsupported = "certificate_key_unsupported",
         /// `cnf.x5t#S256` is another certificate's (V-c).
         CertificateNotConfirmed = "certificate_not_confirmed",
+        /// The request has no target (`CONNECT`), so nothing of it can be compared.
+        TargetMissing = "target_missing",
         /// A proof is needed and none was sent (V-d).
         ProofMissing = "proof_missing",
         /// A proof was sent without a Bearer token.

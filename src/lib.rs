@@ -11,6 +11,7 @@ pub mod access_token;
 pub mod algorithm;
 pub mod authorization;
 pub mod base64url;
+pub mod cache;
 pub mod certificate;
 pub mod challenge;
 pub mod config;

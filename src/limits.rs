@@ -32,6 +32,15 @@ pub const MAX_HTU_BYTES: usize = 4 * 1024;
 /// Longest text of an exporter value from the host, in bytes: 32 bytes as hex.
 pub const MAX_EXPORTER_TEXT_BYTES: usize = 64;
 
+/// Most bytes of tokens and proofs that the binding cache of one VM holds: a VM's memory never shrinks.
+pub const MAX_CACHED_BYTES: usize = 32 * 1024 * 1024;
+
+/// Most connections whose bindings can be kept: each takes a key of shared memory for good.
+pub const MAX_CACHED_CONNECTIONS: usize = 1_000_000;
+
+/// Most bindings of one connection that can be kept: they are searched one by one.
+pub const MAX_CACHED_TOKENS: usize = 1_000;
+
 /// Largest plugin configuration, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
 

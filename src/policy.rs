@@ -7,12 +7,16 @@
 
 use crate::access_token::{AccessToken, TokenClaims};
 use crate::authorization::{Credentials, refuse_token_in_query};
+use crate::cache::{KnownBinding, Presentation};
 use crate::certificate::CertificateThumbprint;
 use crate::confirmation::Confirmation;
-use crate::error::{ClientFault, Refusal};
+use crate::error::ClientFault;
+use crate::exporter::ExporterValue;
 use crate::proof::{self, UntrustedProof};
 use crate::signature::SignatureVerifier;
-use crate::verify::{Connection, RequestLine, Rules, VerifiedBinding, verify, verify_certificate};
+use crate::verify::{
+    Connection, PresentedToken, RequestLine, Rules, VerifiedBinding, verify, verify_certificate,
+};
 
 /// Whether a request that is not bound may pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -35,34 +39,62 @@ pub struct Policy {
 
 /// Why a request may go on to the next filter.
 #[must_use]
-pub enum Admitted {
+pub enum Admitted<'a> {
     /// It has no Bearer token, and needs none.
     WithoutToken,
     /// Its token is not bound, and need not be.
     Unbound,
     /// Its token is bound to the connection's client certificate alone (RFC 8705).
     CertificateBound,
-    /// Its token is bound to the connection.
-    SessionBound(VerifiedBinding),
+    /// Its token is bound to the connection, by a proof verified now.
+    SessionBound(VerifiedBinding<'a>),
+    /// Its token is bound to the connection, by a proof verified before.
+    Known(KnownBinding),
 }
 
-impl Admitted {
-    /// Every [`Self::verdict`].
-    pub const VERDICTS: [&'static str; 4] = [
-        "without_token",
-        "unbound",
-        "certificate_bound",
-        "session_bound",
+impl Admitted<'_> {
+    /// What it comes to.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        match self {
+            Self::WithoutToken => Verdict::WithoutToken,
+            Self::Unbound => Verdict::Unbound,
+            Self::CertificateBound => Verdict::CertificateBound,
+            Self::SessionBound(_) | Self::Known(_) => Verdict::SessionBound,
+        }
+    }
+}
+
+/// How an admitted request is bound, for metrics and access logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// See [`Admitted::WithoutToken`].
+    WithoutToken,
+    /// See [`Admitted::Unbound`].
+    Unbound,
+    /// See [`Admitted::CertificateBound`].
+    CertificateBound,
+    /// See [`Admitted::SessionBound`].
+    SessionBound,
+}
+
+impl Verdict {
+    /// Every verdict, in the order of their declaration.
+    pub const ALL: [Self; 4] = [
+        Self::WithoutToken,
+        Self::Unbound,
+        Self::CertificateBound,
+        Self::SessionBound,
     ];
 
-    /// Name of the outcome for metrics and access logs, in `snake_case`.
+    /// Its name, in `snake_case`.
     #[must_use]
-    pub const fn verdict(&self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::WithoutToken => "without_token",
             Self::Unbound => "unbound",
             Self::CertificateBound => "certificate_bound",
-            Self::SessionBound(_) => "session_bound",
+            Self::SessionBound => "session_bound",
         }
     }
 }
@@ -79,9 +111,9 @@ pub struct RequestHeaders<'a> {
 }
 
 /// What is known of a request after a step that needed no more than its own bytes.
-pub enum Step<T> {
+pub enum Step<'a, T> {
     /// Nothing is left to check.
-    Done(Admitted),
+    Done(Admitted<'a>),
     /// The next step decides.
     Next(T),
 }
@@ -92,6 +124,7 @@ pub struct Presented<'a> {
     pub token: AccessToken<'a>,
     /// The proof's header value.
     pub proof: Option<&'a [u8]>,
+    authorization: &'a [u8],
     line: RequestLine<'a>,
 }
 
@@ -99,8 +132,7 @@ pub struct Presented<'a> {
 /// is one here.
 pub struct BoundRequest<'a> {
     confirmed: CertificateThumbprint,
-    token: AccessToken<'a>,
-    token_expires: Option<u64>,
+    token: PresentedToken<'a>,
     proof: Option<&'a [u8]>,
     line: RequestLine<'a>,
 }
@@ -114,15 +146,23 @@ impl Policy {
     pub fn present<'a>(
         &self,
         headers: &RequestHeaders<'a>,
-    ) -> Result<Step<Presented<'a>>, ClientFault> {
-        refuse_token_in_query(headers.line.target.path)?;
+    ) -> Result<Step<'a, Presented<'a>>, ClientFault> {
+        let line = headers.line;
+        refuse_token_in_query(line.target.path)?;
         let credentials = Credentials::parse(headers.authorization)?;
         let proof = proof::only(headers.proof)?;
         match (credentials, self.binding) {
-            (Credentials::Bearer(token), _) => Ok(Step::Next(Presented {
+            (
+                Credentials::Bearer {
+                    token,
+                    authorization,
+                },
+                _,
+            ) => Ok(Step::Next(Presented {
                 token,
                 proof,
-                line: headers.line,
+                authorization,
+                line,
             })),
             (_, BindingMode::Required) => Err(ClientFault::AccessTokenMissing),
             _ if proof.is_some() => Err(ClientFault::ProofWithoutToken),
@@ -139,41 +179,63 @@ impl<'a> Presented<'a> {
     ///
     /// # Errors
     /// [`ClientFault::AccessTokenExpired`], [`ClientFault::TokenNotBound`],
-    /// [`ClientFault::ProofMissing`] (V-d).
+    /// [`ClientFault::ProofMissing`] (V-d), [`ClientFault::TargetMissing`].
     pub fn confirm(
         self,
         claims: &TokenClaims,
         policy: &Policy,
         now: u64,
-    ) -> Result<Step<BoundRequest<'a>>, ClientFault> {
-        let expired = |expires: u64| now >= expires.saturating_add(policy.rules.clock_tolerance);
-        if claims.expires.is_some_and(expired) {
+    ) -> Result<Step<'a, BoundRequest<'a>>, ClientFault> {
+        let Self {
+            token,
+            proof,
+            authorization,
+            line,
+        } = self;
+        let expires = claims.expires;
+        if expires.is_some_and(|expires| now > policy.rules.last_second_before(expires)) {
             return Err(ClientFault::AccessTokenExpired);
         }
         let (confirmed, proof) = match (claims.confirmation, policy.binding) {
             // V-d
-            (Confirmation::Session(confirmed), _) => (
-                confirmed,
-                Some(self.proof.ok_or(ClientFault::ProofMissing)?),
-            ),
+            (Confirmation::Session(confirmed), _) => {
+                (confirmed, Some(proof.ok_or(ClientFault::ProofMissing)?))
+            }
             (_, BindingMode::Required) => return Err(ClientFault::TokenNotBound),
             (Confirmation::Certificate(confirmed), BindingMode::IfConfirmed) => (confirmed, None),
             (Confirmation::None, BindingMode::IfConfirmed) => {
                 return Ok(Step::Done(Admitted::Unbound));
             }
         };
-        let Self { token, line, .. } = self;
+        if line.target.path.is_empty() {
+            return Err(ClientFault::TargetMissing);
+        }
+        let token = PresentedToken {
+            token,
+            authorization,
+            expires,
+        };
         Ok(Step::Next(BoundRequest {
             confirmed,
             token,
-            token_expires: claims.expires,
             proof,
             line,
         }))
     }
 }
 
-impl BoundRequest<'_> {
+impl<'a> BoundRequest<'a> {
+    /// What to look for in the cache of a connection; nothing where no proof is needed.
+    #[must_use]
+    pub fn presentation<'e>(&'e self, exporter: &'e ExporterValue) -> Option<Presentation<'e>> {
+        let authorization = self.token.authorization;
+        self.proof.map(|proof| Presentation {
+            exporter,
+            authorization,
+            proof,
+        })
+    }
+
     /// Verifies the request against its connection (V-c, V-e to V-i).
     ///
     /// # Errors
@@ -184,27 +246,13 @@ impl BoundRequest<'_> {
         policy: &Policy,
         now: u64,
         signatures: &impl SignatureVerifier,
-    ) -> Result<Admitted, Refusal> {
+    ) -> Result<Admitted<'a>, ClientFault> {
         verify_certificate(&self.confirmed, &connection.certificate, now)?;
         let Some(proof) = self.proof else {
             return Ok(Admitted::CertificateBound);
         };
         let proof = UntrustedProof::parse(proof)?;
-        let verified = verify(
-            &proof,
-            self.token,
-            &self.line,
-            connection,
-            &policy.rules,
-            now,
-            signatures,
-        )?;
-        Ok(Admitted::SessionBound(verified))
-    }
-
-    /// `exp` of the token, in seconds since 1970.
-    #[must_use]
-    pub const fn token_expires(&self) -> Option<u64> {
-        self.token_expires
+        let (token, line, rules) = (&self.token, &self.line, &policy.rules);
+        verify(&proof, token, line, connection, rules, now, signatures).map(Admitted::SessionBound)
     }
 }

@@ -37,6 +37,7 @@ pub fn is_proof_type(typ: &str) -> bool {
 ///
 /// `Debug` is not implemented: the proof is a secret of its connection.
 pub struct UntrustedProof<'a> {
+    pub(crate) text: &'a [u8],
     pub(crate) algorithm: Algorithm,
     pub(crate) certificate: CertificateThumbprint,
     pub(crate) access_token_hash: AccessTokenHash,
@@ -110,6 +111,7 @@ impl<'a> UntrustedProof<'a> {
         let claims = decode::<Claims>(parts.payload)?;
         claims.check_lengths()?;
         Ok(Self {
+            text: value,
             algorithm,
             certificate: CertificateThumbprint::parse(header.thumbprint.as_bytes())
                 .map_err(malformed)?,

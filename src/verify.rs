@@ -4,12 +4,24 @@
 
 use crate::access_token::AccessToken;
 use crate::algorithm::AlgorithmSet;
+use crate::cache::Presentation;
 use crate::certificate::{CertificateThumbprint, ClientCertificate};
 use crate::error::ClientFault;
 use crate::exporter::ExporterValue;
 use crate::proof::{RequestClaims, UntrustedProof};
 use crate::signature::SignatureVerifier;
 use crate::target_uri::{self, RequestTarget};
+
+/// A presented token, as far as a proof for it is concerned.
+#[derive(Debug, Clone, Copy)]
+pub struct PresentedToken<'a> {
+    /// The token.
+    pub token: AccessToken<'a>,
+    /// The `Authorization` value it came in.
+    pub authorization: &'a [u8],
+    /// Its `exp`, in seconds since 1970.
+    pub expires: Option<u64>,
+}
 
 /// What the host says about the TLS connection that a request arrived on.
 #[derive(Debug, Clone)]
@@ -47,18 +59,44 @@ impl Rules {
             .saturating_add(self.max_proof_age)
             .saturating_add(self.clock_tolerance)
     }
+
+    /// The last second at which a token or proof that expires at `expires` is accepted.
+    pub(crate) const fn last_second_before(&self, expires: u64) -> u64 {
+        expires
+            .saturating_add(self.clock_tolerance)
+            .saturating_sub(1)
+    }
 }
 
 /// That a token was presented with a valid proof by the holder of its certificate on its connection.
 /// Only [`verify`] makes one.
-#[derive(Clone)]
 #[must_use]
-pub struct VerifiedBinding {
+pub struct VerifiedBinding<'a> {
+    exporter: ExporterValue,
+    authorization: &'a [u8],
+    proof: &'a [u8],
+    valid_until: u64,
     acceptable_until: u64,
     request: RequestClaims,
 }
 
-impl VerifiedBinding {
+impl VerifiedBinding<'_> {
+    /// The bytes that were verified.
+    #[must_use]
+    pub const fn presentation(&self) -> Presentation<'_> {
+        Presentation {
+            exporter: &self.exporter,
+            authorization: self.authorization,
+            proof: self.proof,
+        }
+    }
+
+    /// The last second, since 1970, at which both the token and the certificate are valid.
+    #[must_use]
+    pub const fn valid_until(&self) -> u64 {
+        self.valid_until
+    }
+
     /// Whether the proof is for the connection rather than for one request: only then may it stand for
     /// later requests.
     #[must_use]
@@ -108,15 +146,15 @@ pub fn verify_certificate(
 ///
 /// # Errors
 /// The [`ClientFault`] of the first rule that does not hold.
-pub fn verify(
-    proof: &UntrustedProof<'_>,
-    token: AccessToken<'_>,
+pub fn verify<'a>(
+    proof: &UntrustedProof<'a>,
+    token: &PresentedToken<'a>,
     request: &RequestLine<'_>,
     connection: &Connection,
     rules: &Rules,
     now: u64,
     signatures: &impl SignatureVerifier,
-) -> Result<VerifiedBinding, ClientFault> {
+) -> Result<VerifiedBinding<'a>, ClientFault> {
     let key = connection.certificate.key()?;
     // V-e: `alg` is allowed and fits the key of this connection's certificate.
     if !rules.algorithms.contains(proof.algorithm) || proof.algorithm.key_kind() != key.kind() {
@@ -134,7 +172,7 @@ pub fn verify(
         return Err(ClientFault::ProofConnectionMismatch);
     }
     // V-g
-    if proof.access_token_hash != token.hash() {
+    if proof.access_token_hash != token.token.hash() {
         return Err(ClientFault::ProofTokenMismatch);
     }
     // V-h
@@ -145,7 +183,14 @@ pub fn verify(
     if !signatures.verify(proof.algorithm, key, proof.signing_input, &proof.signature) {
         return Err(ClientFault::ProofSignatureInvalid);
     }
+    let token_until = token
+        .expires
+        .map_or(u64::MAX, |expires| rules.last_second_before(expires));
     Ok(VerifiedBinding {
+        exporter: connection.exporter,
+        authorization: token.authorization,
+        proof: proof.text,
+        valid_until: token_until.min(connection.certificate.not_after()),
         acceptable_until: rules.last_second(proof.issued_at),
         request: proof.request.clone(),
     })
@@ -159,8 +204,10 @@ fn verify_time(proof: &UntrustedProof<'_>, rules: &Rules, now: u64) -> Result<()
     if now > rules.last_second(proof.issued_at) {
         return Err(ClientFault::ProofTooOld);
     }
-    let expired = |expires: u64| now >= expires.saturating_add(rules.clock_tolerance);
-    if proof.expires.is_some_and(expired) {
+    if proof
+        .expires
+        .is_some_and(|expires| now > rules.last_second_before(expires))
+    {
         return Err(ClientFault::ProofExpired);
     }
     Ok(())

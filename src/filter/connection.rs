@@ -13,8 +13,7 @@ use super::host;
 
 /// Reads the connection's exporter value and client certificate.
 pub(super) fn read(config: &Config) -> Result<Connection, Refusal> {
-    let exporter = read_property(&config.exporter.property).ok_or(HostFault::ExporterMissing)?;
-    let exporter = ExporterValue::parse(&exporter, config.exporter.encoding)?;
+    let exporter = exporter(config)?;
     let source = &config.client_certificate;
     let certificate = read_property(&source.property).ok_or(HostFault::CertificateMissing)?;
     let certificate = ClientCertificate::parse(&certificate, source.encoding)?;
@@ -22,6 +21,12 @@ pub(super) fn read(config: &Config) -> Result<Connection, Refusal> {
         exporter,
         certificate,
     })
+}
+
+/// Reads the connection's exporter value.
+pub(super) fn exporter(config: &Config) -> Result<ExporterValue, HostFault> {
+    let text = read_property(&config.exporter.property).ok_or(HostFault::ExporterMissing)?;
+    ExporterValue::parse(&text, config.exporter.encoding)
 }
 
 /// Reads what binding needs of the presented token's claims, from where the configuration says.

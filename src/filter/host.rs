@@ -34,6 +34,19 @@ pub(super) fn request_headers() -> Result<Vec<(String, Vec<u8>)>, HostFault> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).map_err(|_| HostFault::RequestUnreadable)
 }
 
+/// A request header that never has more than one line, or whose lines Envoy joins when it receives
+/// them, as it does for `Authorization`.
+pub(super) fn request_header(name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name)
+        .ok()
+        .flatten()
+}
+
+/// A request header whose lines, if there are more than one, come joined with commas.
+pub(super) fn joined_request_header(name: &str) -> Option<Vec<u8>> {
+    property(&["request", "headers", name])
+}
+
 /// Removes every line of a request header.
 pub(super) fn remove_request_header(name: &str) -> Result<(), HostFault> {
     hostcalls::remove_map_value(MapType::HttpRequestHeaders, name)
@@ -108,9 +121,14 @@ pub(super) fn define_counter(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Counter, name).ok()
 }
 
-/// Adds one to a counter.
-pub(super) fn increment(counter: Option<u32>) {
-    if let Some(id) = counter {
-        let _ = hostcalls::increment_metric(id, 1);
+/// Defines a gauge; `None` if the host has no metrics.
+pub(super) fn define_gauge(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Gauge, name).ok()
+}
+
+/// Adds to a counter or gauge.
+pub(super) fn add(metric: Option<u32>, offset: i64) {
+    if let (Some(id), true) = (metric, offset != 0) {
+        let _ = hostcalls::increment_metric(id, offset);
     }
 }

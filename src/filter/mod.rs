@@ -2,11 +2,13 @@
 //!
 //! Every host call is in [`host`]; nothing here judges a token, a proof or a time.
 
+mod bindings;
 mod connection;
 mod host;
 mod http;
 mod known_answers;
 mod metrics;
+mod purge;
 mod root;
 mod signatures;
 

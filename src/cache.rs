@@ -1,0 +1,61 @@
+//! The binding cache: what was verified on a connection, so that the same token and proof cost a
+//! comparison instead of a signature (PROTOCOL section 3.3.2).
+//!
+//! It has two layers under the same rules. [`BindingCache`] keeps the presented bytes themselves in the
+//! VM's memory: a hit hashes nothing. [`SharedBindings`] keeps digests in the host's shared memory, from
+//! where a new VM on the same connections finds them again.
+//!
+//! The rules: only a [`VerifiedBinding`] gets in, and only a connection-level one; an entry stands for
+//! one `Authorization` value and one proof on one exporter value, both compared byte for byte, and for no
+//! longer than [`VerifiedBinding::valid_until`]. Losing an entry costs a verification, never
+//! correctness.
+
+mod local;
+mod shared;
+
+pub use local::BindingCache;
+pub use shared::SharedBindings;
+
+use crate::exporter::ExporterValue;
+use crate::verify::VerifiedBinding;
+
+/// How much the cache may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheLimits {
+    /// Connections with bindings; 0 turns the cache off.
+    pub connections: usize,
+    /// Bindings of one connection.
+    pub tokens_per_connection: usize,
+    /// Longest time, in seconds, that a binding stands without a new verification.
+    pub max_binding_age: Option<u64>,
+}
+
+impl CacheLimits {
+    /// The last second, since 1970, at which a binding verified at `now` may be used; `None` if it may
+    /// not be kept at all.
+    fn last_second(&self, binding: &VerifiedBinding<'_>, now: u64) -> Option<u64> {
+        let keep = self.connections > 0 && binding.is_connection_level();
+        let aged = self
+            .max_binding_age
+            .map_or(u64::MAX, |age| now.saturating_add(age));
+        keep.then(|| binding.valid_until().min(aged))
+    }
+}
+
+/// What a request presents, as bytes: the key of a lookup.
+#[derive(Clone, Copy)]
+pub struct Presentation<'a> {
+    /// The connection's exporter value.
+    pub exporter: &'a ExporterValue,
+    /// The whole `Authorization` value.
+    pub authorization: &'a [u8],
+    /// The whole `Session-Binding-Proof` value.
+    pub proof: &'a [u8],
+}
+
+/// That exactly this was verified on this connection before, and still stands. Only the cache makes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct KnownBinding {
+    last_second: u64,
+}

@@ -1,0 +1,119 @@
+//! The layer in the host's shared memory: one value per slot, slots from a bounded set, each of one
+//! connection at a time.
+//!
+//! The value is untrusted when it is read: it survives configurations, modules and VMs, and other
+//! plugins can write it. So an entry is a digest over everything it stands for.
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::{CacheLimits, KnownBinding, Presentation};
+use crate::verify::VerifiedBinding;
+
+/// First byte of a value: the format's version.
+const VERSION: u8 = 1;
+
+const DIGEST_BYTES: usize = 32;
+const ENTRY_BYTES: usize = DIGEST_BYTES + 8;
+
+/// The bindings of one connection in a slot of shared memory.
+#[derive(Debug, Clone, Copy)]
+pub struct SharedBindings {
+    limits: CacheLimits,
+    /// Stands for the configuration under which bindings were verified.
+    generation: u64,
+    connection_id: u64,
+}
+
+impl SharedBindings {
+    /// The bindings of a connection under a configuration; `None` if the cache is off.
+    #[must_use]
+    pub fn new(limits: CacheLimits, generation: u64, connection_id: u64) -> Option<Self> {
+        (limits.connections > 0).then_some(Self {
+            limits,
+            generation,
+            connection_id,
+        })
+    }
+
+    /// Number of the connection's slot, below [`CacheLimits::connections`].
+    #[must_use]
+    pub fn slot(&self) -> u64 {
+        self.connection_id % (self.limits.connections as u64).max(1)
+    }
+
+    /// What exactly this was verified to be, if the slot's value says so and it still stands at `now`.
+    pub fn find(
+        &self,
+        value: &[u8],
+        presented: &Presentation<'_>,
+        now: u64,
+    ) -> Option<KnownBinding> {
+        let entries = self.entries(value).filter(|entries| !entries.is_empty())?;
+        let digest = self.digest(presented);
+        let (_, last_second) = entries
+            .iter()
+            .map(split)
+            .find(|(known, _)| bool::from(known.ct_eq(&digest)))?;
+        (now <= last_second).then_some(KnownBinding { last_second })
+    }
+
+    /// The slot's new value with what was verified at `now`, if it may be kept. What another connection
+    /// had in the slot goes, as does this connection's oldest binding beyond its share.
+    #[must_use]
+    pub fn insert(&self, value: &[u8], binding: &VerifiedBinding<'_>, now: u64) -> Option<Vec<u8>> {
+        let last_second = self.limits.last_second(binding, now)?;
+        let digest = self.digest(&binding.presentation());
+        let kept = self.entries(value).unwrap_or_default();
+        let others: Vec<_> = kept
+            .iter()
+            .filter(|entry| split(entry).0 != digest)
+            .collect();
+        let excess = (others.len() + 1).saturating_sub(self.limits.tokens_per_connection);
+        let mut next = Vec::with_capacity(value.len() + 9 + ENTRY_BYTES);
+        next.push(VERSION);
+        next.extend_from_slice(&self.connection_id.to_le_bytes());
+        others
+            .iter()
+            .skip(excess)
+            .for_each(|entry| next.extend_from_slice(*entry));
+        next.extend_from_slice(&digest);
+        next.extend_from_slice(&last_second.to_le_bytes());
+        Some(next)
+    }
+
+    /// Whether the slot's value is this connection's, so that it goes when the connection does.
+    #[must_use]
+    pub fn is_held(&self, value: &[u8]) -> bool {
+        self.entries(value)
+            .is_some_and(|entries| !entries.is_empty())
+    }
+
+    /// The entries of this connection; `None` for another's value or one that is none.
+    fn entries<'v>(&self, value: &'v [u8]) -> Option<&'v [[u8; ENTRY_BYTES]]> {
+        let (&version, value) = value.split_first()?;
+        let (owner, entries) = value.split_first_chunk()?;
+        let (entries, rest) = entries.as_chunks();
+        let ours = version == VERSION && u64::from_le_bytes(*owner) == self.connection_id;
+        (ours && rest.is_empty()).then_some(entries)
+    }
+
+    fn digest(&self, presented: &Presentation<'_>) -> [u8; DIGEST_BYTES] {
+        let mut hash = Sha256::new();
+        hash.update(self.generation.to_le_bytes());
+        hash.update(presented.exporter.as_bytes());
+        hash.update((presented.authorization.len() as u64).to_le_bytes());
+        hash.update(presented.authorization);
+        hash.update(presented.proof);
+        hash.finalize().into()
+    }
+}
+
+fn split(entry: &[u8; ENTRY_BYTES]) -> ([u8; DIGEST_BYTES], u64) {
+    let mut digest = [0; DIGEST_BYTES];
+    let mut last_second = [0; 8];
+    let (head, tail) = entry.split_at(DIGEST_BYTES);
+    digest.copy_from_slice(head);
+    last_second.copy_from_slice(tail);
+    (digest, u64::from_le_bytes(last_second))
+}

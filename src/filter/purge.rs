@@ -1,0 +1,17 @@
+//! One downstream connection, for the filter in the network chain: when it closes, so do its bindings.
+
+use proxy_wasm::traits::{Context, StreamContext};
+use proxy_wasm::types::PeerType;
+
+use super::root::for_each_plugin;
+
+/// The context of one connection.
+pub(super) struct Purge;
+
+impl Context for Purge {}
+
+impl StreamContext for Purge {
+    fn on_downstream_close(&mut self, _: PeerType) {
+        for_each_plugin(|plugin| plugin.bindings.purge(&plugin.config));
+    }
+}
