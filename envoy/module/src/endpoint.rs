@@ -1,22 +1,43 @@
-//! What one listener or cluster uses for its connections.
+//! What one listener or cluster uses for its connections, kept up to date with its files.
 
-use std::fmt::Display;
-use std::fs;
-use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use rustls::crypto::aws_lc_rs;
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{Connection, Error, RootCertStore, ServerConfig, ServerConnection};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-
-use crate::config::{Config, Direction, Mistakes, Presence};
+use crate::config::{Config, Direction, Mistakes};
+use crate::files::{Contents, Stamps};
+use crate::generation::Generation;
 
 /// A loaded configuration, shared by its connections on all workers.
 pub struct Endpoint {
-    server: Arc<ServerConfig>,
+    config: Config,
+    direction: Direction,
+    current: RwLock<Arc<Generation>>,
+    watch: Mutex<Watch>,
+}
+
+/// What was last seen of the files.
+struct Watch {
+    stamps: Stamps,
+    digest: [u8; 32],
+    /// What could not be loaded, so that it is reported once.
+    refused: Option<Refused>,
+}
+
+/// A reading of the files that gave no usable generation.
+#[derive(PartialEq, Eq)]
+enum Refused {
+    Unreadable(String),
+    Contents([u8; 32]),
+}
+
+/// What became of a look at the files.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Change {
+    /// They are as they were.
+    None,
+    /// New connections use what they hold now.
+    Taken,
+    /// They are not usable: everything stays as it was.
+    Refused(Mistakes),
 }
 
 impl Endpoint {
@@ -24,97 +45,78 @@ impl Endpoint {
     ///
     /// # Errors
     /// All mistakes of the configuration, or what is wrong with the files.
-    pub fn load(name: &[u8], config: &[u8], is_upstream: bool) -> Result<Self, Mistakes> {
+    pub fn load(name: &[u8], config: &[u8], direction: Direction) -> Result<Self, Mistakes> {
         if name != b"tls" {
             return Err(Mistakes::one(
                 "transport_socket_name: the socket is `tls`".to_owned(),
             ));
         }
-        let direction = if is_upstream {
-            Direction::Upstream
-        } else {
-            Direction::Downstream
-        };
         let config = Config::parse(config, direction)?;
-        if is_upstream {
-            return Err(Mistakes::one(
-                "the socket serves downstream connections only".to_owned(),
-            ));
-        }
+        // Looked at before they are read: what changes in between is seen next time.
+        let stamps = Stamps::look(&config);
+        let contents = Contents::read(&config)?;
+        let generation = Generation::new(&config, direction, &contents)?;
+        let watch = Watch {
+            stamps,
+            digest: contents.digest(),
+            refused: None,
+        };
         Ok(Self {
-            server: Arc::new(server(&config)?),
+            config,
+            direction,
+            current: RwLock::new(Arc::new(generation)),
+            watch: Mutex::new(watch),
         })
     }
 
-    /// A new connection.
-    ///
-    /// # Errors
-    /// None that a loaded configuration allows.
-    pub fn open(&self) -> Result<Connection, Error> {
-        Ok(Connection::Server(ServerConnection::new(Arc::clone(
-            &self.server,
-        ))?))
+    /// What a new connection uses.
+    #[must_use]
+    pub fn current(&self) -> Arc<Generation> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes up changed files. What is broken changes nothing.
+    pub fn refresh(&self) -> Change {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamps = Stamps::look(&self.config);
+        if stamps == watch.stamps && watch.refused.is_none() {
+            return Change::None;
+        }
+        watch.stamps = stamps;
+        match Contents::read(&self.config) {
+            Err(mistakes) => watch.refuse(Refused::Unreadable(mistakes.to_string()), mistakes),
+            Ok(contents) => self.take(&mut watch, &contents),
+        }
+    }
+
+    fn take(&self, watch: &mut Watch, contents: &Contents) -> Change {
+        let digest = contents.digest();
+        if digest == watch.digest {
+            watch.refused = None;
+            return Change::None;
+        }
+        match Generation::new(&self.config, self.direction, contents) {
+            Err(mistakes) => watch.refuse(Refused::Contents(digest), mistakes),
+            Ok(generation) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) =
+                    Arc::new(generation);
+                watch.digest = digest;
+                watch.refused = None;
+                Change::Taken
+            }
+        }
     }
 }
 
-fn server(config: &Config) -> Result<ServerConfig, Mistakes> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let (chain, key) = identity(config)?;
-    let mut server = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&config.tls.versions)
-        .map_err(|error| mistake("tls", error))?
-        .with_client_cert_verifier(client_verifier(config)?)
-        .with_single_cert(chain, key)
-        .map_err(|error| mistake("identity", error))?;
-    server.alpn_protocols = config
-        .tls
-        .alpn
-        .iter()
-        .map(|name| name.clone().into_bytes())
-        .collect();
-    // Without the extended master secret an exporter value of TLS 1.2 binds nothing (RFC 9266).
-    server.require_ems = true;
-    Ok(server)
-}
-
-fn identity(
-    config: &Config,
-) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), Mistakes> {
-    let pem = read(
-        "identity.certificate_chain",
-        &config.identity.certificate_chain,
-    )?;
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| mistake("identity.certificate_chain", error))?;
-    let pem = read("identity.private_key", &config.identity.private_key)?;
-    // The error of the parser is not shown: it may quote the file.
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| mistake("identity.private_key", "holds no private key in PEM"))?;
-    Ok((chain, key))
-}
-
-fn client_verifier(config: &Config) -> Result<Arc<dyn ClientCertVerifier>, Mistakes> {
-    let pem = read("peer.ca", &config.peer.ca)?;
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| mistake("peer.ca", error))?;
-        roots
-            .add(certificate)
-            .map_err(|error| mistake("peer.ca", error))?;
+impl Watch {
+    fn refuse(&mut self, refused: Refused, mistakes: Mistakes) -> Change {
+        if self.refused.as_ref() == Some(&refused) {
+            return Change::None;
+        }
+        self.refused = Some(refused);
+        Change::Refused(mistakes)
     }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-    if config.peer.certificate == Presence::Optional {
-        builder = builder.allow_unauthenticated();
-    }
-    builder.build().map_err(|error| mistake("peer.ca", error))
 }
 
-fn read(key: &str, path: &Path) -> Result<Vec<u8>, Mistakes> {
-    fs::read(path).map_err(|error| mistake(key, format!("{}: {error}", path.display())))
-}
-
-fn mistake(key: &str, what: impl Display) -> Mistakes {
-    Mistakes::one(format!("{key}: {what}"))
-}
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,31 @@
 //! Envoy dynamic module for TLS-session-bound access tokens.
 //!
-//! The transport socket `tls` terminates TLS with rustls, whose exporter Envoy's own socket does
-//! not offer. The network filter `publish` puts the exporter value and the client certificate into
-//! the filter state of the connection, where the verifier reads them.
+//! | Envoy loads | as | what it does |
+//! |---|---|---|
+//! | `tls` | transport socket | mutual TLS with rustls, whose exporter Envoy's own socket does not offer |
+//! | `publish` | network filter | facts of a client's handshake as filter state, where the verifier reads them |
+//! | `prover` | upstream HTTP filter | the proof that fits the connection a request goes out on |
 //!
-//! [`socket`] is the connection's state machine, [`endpoint`] what its connections share,
-//! [`established`] what a handshake has shown. Only the module `abi` has `unsafe`.
+//! [`socket`] is a connection's state machine; [`endpoint`] and [`generation`] are what connections
+//! share; [`downstream`] and [`upstream`] what is known of those whose handshake is done. Only the
+//! module `abi` has `unsafe`.
 #![deny(unsafe_code)]
 
 mod abi;
+pub mod certificate;
 pub mod config;
+pub mod downstream;
 pub mod endpoint;
-pub mod established;
+pub mod failure;
+pub mod files;
+pub mod generation;
+pub mod log;
+pub mod metrics;
+pub mod prover;
 pub mod publish;
+pub mod registry;
 pub mod socket;
+pub mod ticker;
+pub mod upstream;
+pub mod verifier;
+pub mod waiting;

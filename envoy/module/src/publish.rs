@@ -1,15 +1,37 @@
 //! The network filter `publish`: facts of the handshake as filter state of the connection.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use crate::certificate::Certificate;
 use crate::config::Mistakes;
-use crate::established;
+use crate::downstream::{CONNECTIONS, Downstream};
 
 /// Key of the exporter value: base64url without padding.
 pub const EXPORTER: &str = "tls_session_binding.exporter";
 /// Key of the client certificate: base64 of its DER; empty if the client was allowed to show none.
 pub const CLIENT_CERTIFICATE: &str = "tls_session_binding.client_certificate";
+/// Key of the protocol version.
+pub const TLS_VERSION: &str = "tls_session_binding.tls_version";
+/// Key of the cipher suite.
+pub const CIPHER_SUITE: &str = "tls_session_binding.cipher_suite";
+/// Key of the name that the client asked for.
+pub const SERVER_NAME: &str = "tls_session_binding.server_name";
+/// Key of `true` or `false`: whether an earlier session was resumed.
+pub const RESUMED: &str = "tls_session_binding.resumed";
+/// Key of the client certificate's SPIFFE ID.
+pub const SPIFFE_ID: &str = "tls_session_binding.spiffe_id";
+/// Key of the client certificate's DNS names, joined with commas.
+pub const DNS_NAMES: &str = "tls_session_binding.dns_names";
+/// Key of the client certificate's subject.
+pub const SUBJECT: &str = "tls_session_binding.subject";
+/// Key of the client certificate's thumbprint: base64url of SHA-256.
+pub const THUMBPRINT: &str = "tls_session_binding.thumbprint";
+/// Key of what `x-forwarded-client-cert` would say.
+pub const FORWARDED: &str = "tls_session_binding.forwarded_client_cert";
 
 /// Envoy's side of the filter on one connection.
 pub trait FilterState {
@@ -42,10 +64,66 @@ pub fn check_config(name: &[u8], config: &[u8]) -> Result<(), Mistakes> {
 /// A connection of another transport socket has none, and gets nothing: the verifier then refuses
 /// as it must, because its host says nothing.
 pub fn publish(filter: &dyn FilterState) {
-    let Some(facts) = established::recall(filter.connection_id()) else {
+    let Some(facts) = CONNECTIONS.recall(filter.connection_id()) else {
         return;
     };
-    let certificate = facts.peer_certificate.as_deref().unwrap_or_default();
-    filter.set(EXPORTER, URL_SAFE_NO_PAD.encode(facts.exporter).as_bytes());
-    filter.set(CLIENT_CERTIFICATE, STANDARD.encode(certificate).as_bytes());
+    filter.set(EXPORTER, facts.exporter.to_base64url().as_bytes());
+    filter.set(TLS_VERSION, facts.version.as_bytes());
+    filter.set(CIPHER_SUITE, facts.cipher_suite.as_bytes());
+    filter.set(SERVER_NAME, facts.server_name.as_bytes());
+    filter.set(RESUMED, facts.resumed.to_string().as_bytes());
+    publish_certificate(filter, &facts);
 }
+
+fn publish_certificate(filter: &dyn FilterState, facts: &Downstream) {
+    let der = facts.certificate.as_deref().unwrap_or_default();
+    filter.set(CLIENT_CERTIFICATE, STANDARD.encode(der).as_bytes());
+    // Verified in the handshake, so it can be read; without one there is nothing to say.
+    let Ok(certificate) = Certificate::of_der(der) else {
+        return;
+    };
+    filter.set(
+        SPIFFE_ID,
+        certificate.spiffe_id().unwrap_or_default().as_bytes(),
+    );
+    filter.set(DNS_NAMES, certificate.dns_names().join(",").as_bytes());
+    filter.set(SUBJECT, certificate.subject().as_bytes());
+    filter.set(
+        THUMBPRINT,
+        certificate.thumbprint().to_base64url().as_bytes(),
+    );
+    filter.set(FORWARDED, forwarded(der, &certificate).as_bytes());
+}
+
+/// The element that Envoy itself would put into `x-forwarded-client-cert`.
+fn forwarded(der: &[u8], certificate: &Certificate) -> String {
+    let mut element = "Hash=".to_owned();
+    for byte in Sha256::digest(der) {
+        // Writing to a string does not fail.
+        let _ = write!(element, "{byte:02x}");
+    }
+    let _ = write!(element, ";Subject=\"{}\"", escaped(certificate.subject()));
+    for uri in certificate.uris() {
+        let _ = write!(element, ";URI={}", quoted(uri));
+    }
+    for name in certificate.dns_names() {
+        let _ = write!(element, ";DNS={}", quoted(name));
+    }
+    element
+}
+
+/// Quoted where it would otherwise end the pair or the element.
+fn quoted(text: &str) -> String {
+    if text.contains([',', ';', '=', '"']) {
+        format!("\"{}\"", escaped(text))
+    } else {
+        text.to_owned()
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+#[cfg(test)]
+mod tests;

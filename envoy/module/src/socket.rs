@@ -1,13 +1,21 @@
 //! The state machine of one TLS connection: ciphertext and plaintext in and out through [`Host`].
 //!
-//! It has no clock, no thread and no file descriptor, so a scripted peer can drive it natively.
+//! It has no thread and no file descriptor, so a scripted peer can drive it natively.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::{self, BufRead as _, IoSlice, Write as _};
+use std::sync::Arc;
 
-use rustls::Connection;
+use rustls::{Connection, Error, HandshakeKind};
+use rustls_pki_types::UnixTime;
 
-use crate::established::{self, Established};
+use crate::config::Direction;
+use crate::downstream::{self, Downstream};
+use crate::failure::Failure;
+use crate::generation::Generation;
+use crate::metrics::{Handshake, count_handshake};
+use crate::upstream::{self, Upstream};
+use crate::waiting;
 
 /// Ciphertext read from the kernel at once.
 const READ_BYTES: usize = 64 * 1024;
@@ -71,13 +79,16 @@ pub enum Close {
 enum Stop {
     /// Broken, or closed by Envoy: nothing more to say.
     Gone,
-    /// The other end is at fault, or is told so.
-    Failed(String),
+    /// The transport ended without `close_notify`.
+    Truncated,
+    /// TLS failed.
+    Tls(Error),
 }
 
 /// One TLS connection.
 pub struct Socket {
     tls: RefCell<Connection>,
+    generation: Arc<Generation>,
     /// Plaintext bytes of Envoy's write buffer that are encrypted, but not yet with the kernel.
     in_flight: Cell<usize>,
     closed: Cell<bool>,
@@ -91,10 +102,13 @@ pub struct Socket {
 
 impl Socket {
     /// A connection of which nothing has been sent or received.
-    #[must_use]
-    pub fn new(tls: Connection) -> Self {
-        Self {
-            tls: RefCell::new(tls),
+    ///
+    /// # Errors
+    /// As [`Generation::open`].
+    pub fn open(generation: Arc<Generation>) -> Result<Self, Error> {
+        Ok(Self {
+            tls: RefCell::new(generation.open()?),
+            generation,
             in_flight: Cell::new(0),
             closed: Cell::new(false),
             peer_closed: Cell::new(false),
@@ -103,7 +117,7 @@ impl Socket {
             registered: Cell::new(None),
             protocol: OnceCell::new(),
             failure: OnceCell::new(),
-        }
+        })
     }
 
     /// The transport below is there: a client begins its handshake.
@@ -118,9 +132,8 @@ impl Socket {
         self.flush(host);
         outcome.end_of_stream = self.peer_closed.get();
         outcome.close = self.closed.get() || result.is_err();
-        if let Err(Stop::Failed(reason)) = result {
-            // The first failure is the cause; a later one is its echo.
-            let _ = self.failure.set(reason);
+        if let Err(stop) = result {
+            self.note(&stop);
         }
         outcome
     }
@@ -141,6 +154,7 @@ impl Socket {
         if close == Close::Orderly && self.established.get() && !self.closed.get() {
             self.send_close_notify(host);
         }
+        self.note(&Stop::Gone);
         self.closed.set(true);
     }
 
@@ -164,7 +178,7 @@ impl Socket {
             match host.read(buffer) {
                 Io::Again => break,
                 Io::Failed => return Err(Stop::Gone),
-                Io::Done(0) => return Err(self.truncated()),
+                Io::Done(0) => return Err(Stop::Truncated),
                 Io::Done(count) => {
                     self.feed(host, buffer.get(..count).unwrap_or_default(), total)?;
                 }
@@ -177,19 +191,41 @@ impl Socket {
         Ok(())
     }
 
-    /// The transport ended without `close_notify`: what came before may not be all.
-    fn truncated(&self) -> Stop {
-        if self.established.get() {
-            Stop::Failed("closed without close_notify".to_owned())
-        } else {
-            Stop::Failed("closed during the handshake".to_owned())
+    /// Keeps the cause of the connection's end; a later one is only its echo.
+    fn note(&self, stop: &Stop) {
+        if self.failure.get().is_some() {
+            return;
+        }
+        let (failure, reason) = match stop {
+            Stop::Gone if self.established.get() => return,
+            Stop::Truncated if self.established.get() => return self.note_truncation(),
+            Stop::Gone | Stop::Truncated => {
+                (Failure::Closed, "closed during the handshake".to_owned())
+            }
+            Stop::Tls(error) => (Failure::of(error), error.to_string()),
+        };
+        let _ = self.failure.set(reason);
+        // In TLS 1.3 a client is done before it learns that the server refuses it.
+        if !self.established.get() || failure == Failure::Alert {
+            count_handshake(self.generation.direction(), Handshake::Failed(failure));
+        }
+    }
+
+    /// What came before may not be all.
+    fn note_truncation(&self) {
+        let _ = self.failure.set("closed without close_notify".to_owned());
+        if let Some(connection) = self
+            .registered
+            .get()
+            .and_then(|id| upstream::CONNECTIONS.recall(id))
+        {
+            connection.mark_truncated();
         }
     }
 
     fn feed(&self, host: &dyn Host, mut bytes: &[u8], total: &mut usize) -> Result<(), Stop> {
         while !bytes.is_empty() && !self.peer_closed.get() {
-            self.process(&mut bytes)
-                .map_err(|error| Stop::Failed(error.to_string()))?;
+            self.process(&mut bytes).map_err(Stop::Tls)?;
             self.establish(host)?;
             *total += self.deliver(host);
         }
@@ -198,10 +234,10 @@ impl Socket {
 
     /// Takes some of `bytes` into the TLS machine. The order of what follows matters: nothing is
     /// delivered before the handshake is accepted.
-    fn process(&self, bytes: &mut &[u8]) -> Result<(), rustls::Error> {
+    fn process(&self, bytes: &mut &[u8]) -> Result<(), Error> {
         let mut tls = self.tls.borrow_mut();
         tls.read_tls(bytes)
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
+            .map_err(|error| Error::General(error.to_string()))?;
         let state = tls.process_new_packets()?;
         self.peer_closed.set(state.peer_has_closed());
         Ok(())
@@ -212,27 +248,57 @@ impl Socket {
         if self.established.get() || self.tls.borrow().is_handshaking() {
             return Ok(());
         }
-        let facts = Established::of(&self.tls.borrow()).map_err(|e| Stop::Failed(e.to_string()))?;
-        let protocol = self
-            .tls
-            .borrow()
-            .alpn_protocol()
-            .unwrap_or_default()
-            .to_vec();
-        // Set once: this function runs to here once.
-        let _ = self.protocol.set(protocol);
-        if let Some(id) = host.connection_id() {
-            established::remember(id, facts);
-            self.registered.set(Some(id));
-        }
+        self.accept(host).map_err(Stop::Tls)?;
         self.established.set(true);
         // May re-enter `write` or `close`: nothing is borrowed here.
         host.connected();
+        if self.generation.direction() == Direction::Upstream {
+            waiting::wake();
+        }
         if self.closed.get() {
             Err(Stop::Gone)
         } else {
             Ok(())
         }
+    }
+
+    fn accept(&self, host: &dyn Host) -> Result<(), Error> {
+        let tls = self.tls.borrow();
+        let direction = self.generation.direction();
+        let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        if resumed {
+            let chain = tls.peer_certificates().unwrap_or_default();
+            self.generation.recheck().recheck(chain, UnixTime::now())?;
+        }
+        // Set once: this function succeeds once.
+        let _ = self
+            .protocol
+            .set(tls.alpn_protocol().unwrap_or_default().to_vec());
+        if let Some(id) = host.connection_id() {
+            self.register(id, &tls)?;
+        }
+        count_handshake(direction, Handshake::Done);
+        if resumed {
+            count_handshake(direction, Handshake::Resumed);
+        }
+        Ok(())
+    }
+
+    fn register(&self, id: u64, tls: &Connection) -> Result<(), Error> {
+        let general = |error: &dyn std::error::Error| Error::General(error.to_string());
+        match (tls, self.generation.signer()) {
+            (Connection::Server(tls), _) => {
+                let facts = Downstream::of(tls).map_err(|error| general(&error))?;
+                downstream::CONNECTIONS.remember(id, facts);
+            }
+            (Connection::Client(tls), Some(signer)) => {
+                let facts = Upstream::of(tls, signer).map_err(|error| general(&error))?;
+                upstream::CONNECTIONS.remember(id, facts);
+            }
+            (Connection::Client(_), None) => return Err(Error::General("no signer".to_owned())),
+        }
+        self.registered.set(Some(id));
+        Ok(())
     }
 
     fn deliver(&self, host: &dyn Host) -> usize {
@@ -307,8 +373,16 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let Some(id) = self.registered.get() {
-            established::forget(id);
+        let Some(id) = self.registered.get() else {
+            return;
+        };
+        match self.generation.direction() {
+            Direction::Downstream => downstream::CONNECTIONS.forget(id),
+            Direction::Upstream => {
+                upstream::CONNECTIONS.forget(id);
+                // Who waited for this connection may get another one.
+                waiting::wake();
+            }
         }
     }
 }

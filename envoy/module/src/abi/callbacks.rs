@@ -2,10 +2,10 @@
 
 use std::ffi::c_void;
 
-use super::types::{Buffer, Log};
+use super::types::Buffer;
 
 unsafe extern "C" {
-    pub(super) fn envoy_dynamic_module_callback_log(level: Log, message: Buffer);
+    pub(super) fn envoy_dynamic_module_callback_log(level: u32, message: Buffer);
 
     pub(super) fn envoy_dynamic_module_callback_transport_socket_get_connection_id(
         socket: *mut c_void,
@@ -56,4 +56,101 @@ unsafe extern "C" {
         key: Buffer,
         value: Buffer,
     ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_network_filter_close(
+        filter: *mut c_void,
+        close_type: u32,
+    );
+    pub(super) fn envoy_dynamic_module_callback_network_filter_config_define_counter(
+        config: *mut c_void,
+        name: Buffer,
+        id: *mut usize,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_network_filter_config_define_gauge(
+        config: *mut c_void,
+        name: Buffer,
+        id: *mut usize,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_network_filter_config_increment_counter(
+        config: *mut c_void,
+        id: usize,
+        value: u64,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_network_filter_config_set_gauge(
+        config: *mut c_void,
+        id: usize,
+        value: u64,
+    ) -> u32;
+
+    pub(super) fn envoy_dynamic_module_callback_http_get_header(
+        filter: *mut c_void,
+        map: u32,
+        key: Buffer,
+        value: *mut Buffer,
+        index: usize,
+        count: *mut usize,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_set_header(
+        filter: *mut c_void,
+        map: u32,
+        key: Buffer,
+        value: Buffer,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_send_response(
+        filter: *mut c_void,
+        status: u32,
+        headers: *const c_void,
+        headers_count: usize,
+        body: Buffer,
+        details: Buffer,
+    );
+    pub(super) fn envoy_dynamic_module_callback_http_get_upstream_connection_id(
+        filter: *mut c_void,
+    ) -> u64;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_continue_decoding(filter: *mut c_void);
+    pub(super) fn envoy_dynamic_module_callback_http_filter_reset_stream(
+        filter: *mut c_void,
+        reason: u32,
+        details: Buffer,
+    );
+    pub(super) fn envoy_dynamic_module_callback_get_most_specific_route_config(
+        filter: *mut c_void,
+    ) -> *const c_void;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_scheduler_new(
+        filter: *mut c_void,
+    ) -> *mut c_void;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_scheduler_commit(
+        scheduler: *mut c_void,
+        event: u64,
+    );
+    pub(super) fn envoy_dynamic_module_callback_http_filter_scheduler_delete(
+        scheduler: *mut c_void,
+    );
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_define_counter(
+        config: *mut c_void,
+        name: Buffer,
+        labels: *const Buffer,
+        labels_count: usize,
+        id: *mut usize,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_define_gauge(
+        config: *mut c_void,
+        name: Buffer,
+        labels: *const Buffer,
+        labels_count: usize,
+        id: *mut usize,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_increment_counter(
+        config: *mut c_void,
+        id: usize,
+        labels: *const Buffer,
+        labels_count: usize,
+        value: u64,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_set_gauge(
+        config: *mut c_void,
+        id: usize,
+        labels: *const Buffer,
+        labels_count: usize,
+        value: u64,
+    ) -> u32;
 }

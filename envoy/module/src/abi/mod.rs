@@ -1,7 +1,7 @@
 //! The one room with `unsafe`: Envoy's dynamic module ABI, version `v0.2.0`.
 //!
-//! `socket` and `network` hold the hooks that Envoy calls, `callbacks` what the module may call.
-//! Every hook runs in `guard`. Outside this module everything is safe code: hooks turn pointers
+//! `socket`, `network` and `http` hold the hooks that Envoy calls, `callbacks` what the module may
+//! call. Every hook runs in `guard`. Outside this module everything is safe code: hooks turn pointers
 //! into references and values, and call it.
 #![allow(
     unsafe_code,
@@ -9,27 +9,56 @@
 )]
 
 mod callbacks;
+mod http;
 mod network;
+mod parked;
 mod socket;
+mod stats;
 mod types;
 
 use std::ffi::{CStr, c_char};
+use std::sync::Arc;
 
-use types::{Buffer, Log};
+use types::Buffer;
+
+use crate::log::{self, Level};
+use crate::metrics::Registration;
+use crate::ticker::Ticker;
 
 const VERSION: &CStr = c"v0.2.0";
 
 /// Called once when the module is loaded: names the version of the ABI that it was written for.
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
+    log::to(write_log);
     VERSION.as_ptr()
 }
 
-/// Writes an error line to Envoy's log.
-pub(crate) fn log_error(message: &str) {
-    let message = Buffer::of(message.as_bytes());
-    // SAFETY: Envoy copies the message before the call returns.
-    unsafe { callbacks::envoy_dynamic_module_callback_log(Log::Error, message) }
+fn write_log(level: Level, line: &str) {
+    let level = match level {
+        Level::Info => 2,
+        Level::Error => 4,
+    };
+    // SAFETY: Envoy copies the line before the call returns.
+    unsafe { callbacks::envoy_dynamic_module_callback_log(level, Buffer::of(line.as_bytes())) }
+}
+
+/// A configuration in Envoy's hands, with what must live as long. Fields drop in this order: no stats
+/// are used after their owner has gone, and the thread ends last.
+struct Configured<T> {
+    value: T,
+    _stats: Option<Registration>,
+    _ticker: Arc<Ticker>,
+}
+
+impl<T> Configured<T> {
+    fn new(value: T, stats: Option<Registration>) -> Self {
+        Self {
+            value,
+            _stats: stats,
+            _ticker: Ticker::keep(),
+        }
+    }
 }
 
 /// Moves a value to the heap and hands its ownership to Envoy.

@@ -3,14 +3,15 @@
 use std::ffi::c_void;
 
 use super::callbacks as envoy;
-use super::types::{Buffer, guard};
-use super::{give, log_error, take_back};
+use super::types::{Buffer, CONTINUE, attempt, guard};
+use super::{Configured, give, stats, take_back};
+use crate::log;
 use crate::publish::{self, FilterState};
 
 /// `event` value of a connection whose handshake is done.
 const CONNECTED: u32 = 2;
-/// Data status: go on with the next filter.
-const CONTINUE: u32 = 0;
+/// `close` value: at once, without waiting for what is unsent.
+const NO_FLUSH: u32 = 1;
 
 /// Envoy's side of the filter on one connection.
 struct EnvoyFilter(*mut c_void);
@@ -36,19 +37,17 @@ impl FilterState for EnvoyFilter {
 /// Reads the configuration of the filter; null refuses it.
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_network_filter_config_new(
-    _config: *mut c_void,
+    envoy: *mut c_void,
     name: Buffer,
     config: Buffer,
-) -> *const u8 {
+) -> *const Configured<()> {
     guard(std::ptr::null(), || {
         // SAFETY: Envoy keeps both valid during the call.
         let (name, config) = unsafe { (name.bytes(), config.bytes()) };
         match publish::check_config(name, config) {
-            Ok(()) => give(0),
+            Ok(()) => give(Configured::new((), Some(stats::of_network_filter(envoy)))),
             Err(mistakes) => {
-                log_error(&format!(
-                    "tls_session_binding network filter refused: {mistakes}"
-                ));
+                log::error(&format!("network filter refused: {mistakes}"));
                 std::ptr::null()
             }
         }
@@ -56,14 +55,14 @@ extern "C" fn envoy_dynamic_module_on_network_filter_config_new(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_network_filter_config_destroy(config: *const u8) {
+extern "C" fn envoy_dynamic_module_on_network_filter_config_destroy(config: *const Configured<()>) {
     // SAFETY: made by `config_new`, and destroyed once.
     guard((), || unsafe { take_back(config) });
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_network_filter_new(
-    _config: *const u8,
+    _config: *const Configured<()>,
     filter: *mut c_void,
 ) -> *const c_void {
     // The filter has no state of its own; null would close the connection.
@@ -104,11 +103,12 @@ extern "C" fn envoy_dynamic_module_on_network_filter_write(
 /// Publishes what the finished handshake has shown.
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_network_filter_event(
-    envoy: *mut c_void,
-    _filter: *const c_void,
+    filter: *mut c_void,
+    _own: *const c_void,
     event: u32,
 ) {
-    if event == CONNECTED {
-        guard((), || publish::publish(&EnvoyFilter(envoy)));
+    if event == CONNECTED && attempt(|| publish::publish(&EnvoyFilter(filter))).is_none() {
+        // SAFETY: Envoy keeps the filter alive during its hooks.
+        unsafe { envoy::envoy_dynamic_module_callback_network_filter_close(filter, NO_FLUSH) };
     }
 }

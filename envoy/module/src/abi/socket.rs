@@ -3,13 +3,15 @@
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::io::IoSlice;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::callbacks as envoy;
-use super::types::{Buffer, IoResult, guard};
-use super::{give, log_error, take_back};
+use super::types::{Buffer, IoResult, attempt, guard};
+use super::{Configured, give, take_back};
+use crate::config::Direction;
 use crate::endpoint::Endpoint;
 use crate::socket::{Close, Host, Io, Outcome, Socket};
+use crate::{log, ticker};
 
 /// Most slices of Envoy's write buffer that one round encrypts.
 const MAX_SLICES: usize = 16;
@@ -157,11 +159,14 @@ impl Slot {
     }
 
     fn attempt<'a, R>(&'a self, hook: impl FnOnce(&'a Socket) -> R) -> Option<R> {
-        let result = catch_unwind(AssertUnwindSafe(|| hook(&self.socket))).ok();
+        let result = attempt(|| hook(&self.socket));
         self.panicked.set(self.panicked.get() || result.is_none());
         result
     }
 }
+
+/// A listener's or a cluster's configuration, in Envoy's hands.
+type Factory = Configured<Arc<Endpoint>>;
 
 /// Reads the configuration of a listener or a cluster; null refuses it.
 #[unsafe(no_mangle)]
@@ -170,16 +175,23 @@ extern "C" fn envoy_dynamic_module_on_transport_socket_factory_config_new(
     name: Buffer,
     config: Buffer,
     is_upstream: bool,
-) -> *const Endpoint {
+) -> *const Factory {
     guard(std::ptr::null(), || {
         // SAFETY: Envoy keeps both valid during the call, and nothing keeps them after it.
         let (name, config) = unsafe { (name.bytes(), config.bytes()) };
-        match Endpoint::load(name, config, is_upstream) {
-            Ok(endpoint) => give(endpoint),
+        let direction = if is_upstream {
+            Direction::Upstream
+        } else {
+            Direction::Downstream
+        };
+        match Endpoint::load(name, config, direction) {
+            Ok(endpoint) => {
+                let endpoint = Arc::new(endpoint);
+                ticker::watch(&endpoint);
+                give(Configured::new(endpoint, None))
+            }
             Err(mistakes) => {
-                log_error(&format!(
-                    "tls_session_binding transport socket refused: {mistakes}"
-                ));
+                log::error(&format!("transport socket refused: {mistakes}"));
                 std::ptr::null()
             }
         }
@@ -188,29 +200,27 @@ extern "C" fn envoy_dynamic_module_on_transport_socket_factory_config_new(
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_transport_socket_factory_config_destroy(
-    endpoint: *const Endpoint,
+    factory: *const Factory,
 ) {
     // SAFETY: made by `factory_config_new`, and destroyed once.
-    guard((), || unsafe { take_back(endpoint) });
+    guard((), || unsafe { take_back(factory) });
 }
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_transport_socket_new(
-    endpoint: *const Endpoint,
+    factory: *const Factory,
     _socket: *mut c_void,
 ) -> *const Slot {
     guard(std::ptr::null(), || {
         // SAFETY: Envoy destroys the configuration after its sockets.
-        let endpoint = unsafe { &*endpoint };
-        match endpoint.open() {
-            Ok(connection) => give(Slot {
-                socket: Socket::new(connection),
+        let factory = unsafe { &*factory };
+        match Socket::open(factory.value.current()) {
+            Ok(socket) => give(Slot {
+                socket,
                 panicked: Cell::new(false),
             }),
             Err(error) => {
-                log_error(&format!(
-                    "tls_session_binding cannot open a connection: {error}"
-                ));
+                log::error(&format!("cannot open a connection: {error}"));
                 std::ptr::null()
             }
         }

@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::metrics::{Counter, count};
+
 /// Bytes that one side owns and the other side reads during the call.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -44,15 +46,20 @@ pub(super) struct IoResult {
     pub(super) end_of_stream: bool,
 }
 
-/// Level of a log line.
-#[repr(u32)]
-#[derive(Clone, Copy)]
-pub(super) enum Log {
-    Error = 4,
+/// Data status of a filter: go on with the next one.
+pub(super) const CONTINUE: u32 = 0;
+
+/// Runs a hook; a panic inside it ends here, is counted, and gives `None`.
+pub(super) fn attempt<R>(hook: impl FnOnce() -> R) -> Option<R> {
+    // Unwind safety: callers end the connection or the request, and do not use it again.
+    let result = catch_unwind(AssertUnwindSafe(hook)).ok();
+    if result.is_none() {
+        count(Counter::Panics);
+    }
+    result
 }
 
 /// Runs a hook; a panic inside it ends here and becomes `otherwise`.
 pub(super) fn guard<R>(otherwise: R, hook: impl FnOnce() -> R) -> R {
-    // Unwind safety: whatever a panic leaves half done is closed by `otherwise`, never used again.
-    catch_unwind(AssertUnwindSafe(hook)).unwrap_or(otherwise)
+    attempt(hook).unwrap_or(otherwise)
 }

@@ -1,0 +1,301 @@
+//! Hooks of the HTTP filter `prover`.
+
+use std::cell::RefCell;
+use std::ffi::c_void;
+use std::mem::take;
+
+use super::callbacks as envoy;
+use super::parked::Waiter;
+use super::types::{Buffer, CONTINUE, attempt, guard};
+use super::{Configured, give, stats, take_back};
+use crate::config::prover::Claims;
+use crate::log;
+use crate::prover::{Attempt, Exchange, Prover, Step};
+use crate::waiting::{self, Place};
+
+/// Header maps.
+const REQUEST: u32 = 0;
+const RESPONSE: u32 = 2;
+/// Headers status: stop here, an answer has been given.
+const STOP: u32 = 1;
+/// Headers status: stop here with all that follows, and let the sender feel it.
+const STOP_ALL: u32 = 4;
+/// Reset reason: by this side.
+const LOCAL_RESET: u32 = 0;
+/// More values of one header than this are not looked at: two are too many already.
+const MAX_VALUES: usize = 8;
+
+/// Envoy's side of one attempt to send a request.
+struct EnvoyExchange(*mut c_void);
+
+impl EnvoyExchange {
+    fn header(&self, map: u32, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
+        let mut values = [[].as_slice(); MAX_VALUES];
+        let mut count = 0;
+        for (index, slot) in values.iter_mut().enumerate() {
+            let mut value = Buffer::EMPTY;
+            // SAFETY: the filter is alive; Envoy reads the name, writes value and count.
+            let found = unsafe {
+                envoy::envoy_dynamic_module_callback_http_get_header(
+                    self.0,
+                    map,
+                    Buffer::of(name.as_bytes()),
+                    &raw mut value,
+                    index,
+                    &raw mut count,
+                )
+            };
+            if !found || index >= count {
+                break;
+            }
+            // SAFETY: valid until the hook ends or a header is set; `read` has no way to set one.
+            *slot = unsafe { value.bytes() };
+            if index + 1 == count {
+                break;
+            }
+        }
+        read(values.get(..count.min(MAX_VALUES)).unwrap_or_default());
+    }
+}
+
+impl Exchange for EnvoyExchange {
+    fn connection_id(&self) -> Option<u64> {
+        // SAFETY: the filter is alive during its hooks, and while it waits.
+        let id =
+            unsafe { envoy::envoy_dynamic_module_callback_http_get_upstream_connection_id(self.0) };
+        (id != 0).then_some(id)
+    }
+
+    fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
+        self.header(REQUEST, name, read);
+    }
+
+    fn response_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
+        self.header(RESPONSE, name, read);
+    }
+
+    fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
+        // SAFETY: Envoy copies name and value; a null value removes the header.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_set_header(
+                self.0,
+                REQUEST,
+                Buffer::of(name.as_bytes()),
+                value.map_or(Buffer::EMPTY, Buffer::of),
+            );
+        }
+    }
+
+    fn answer(&self, status: u32, reason: &str) {
+        // SAFETY: Envoy copies the texts; there are no headers.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_send_response(
+                self.0,
+                status,
+                std::ptr::null(),
+                0,
+                Buffer::of(reason.as_bytes()),
+                Buffer::of(reason.as_bytes()),
+            );
+        }
+    }
+}
+
+/// One attempt, as Envoy holds it.
+pub(super) struct Slot {
+    config: *const Configured<Prover>,
+    state: RefCell<State>,
+}
+
+#[derive(Default)]
+struct State {
+    attempt: Attempt,
+    place: Option<Place>,
+}
+
+impl Slot {
+    fn prover(&self) -> &Prover {
+        // SAFETY: Envoy destroys a configuration after its filters.
+        &unsafe { &*self.config }.value
+    }
+
+    /// The headers are there: Envoy's status for them.
+    fn request(&self, filter: *mut c_void, claims: Option<Claims>) -> u32 {
+        let exchange = EnvoyExchange(filter);
+        let mut state = self.state.borrow_mut();
+        match self.prover().request(&exchange, &mut state.attempt, claims) {
+            Step::Continue => CONTINUE,
+            Step::Answered => STOP,
+            Step::Wait { until } => {
+                state.place = Some(waiting::park(Box::new(Waiter::new(filter, self)), until));
+                STOP_ALL
+            }
+        }
+    }
+
+    /// It has waited: for a connection that it has now, or too long.
+    pub(super) fn resume(&self, filter: *mut c_void) {
+        let exchange = EnvoyExchange(filter);
+        let step = attempt(|| {
+            let mut attempt = take(&mut self.state.borrow_mut().attempt);
+            let step = self.prover().resume(&exchange, &mut attempt);
+            self.state.borrow_mut().attempt = attempt;
+            step
+        });
+        match step {
+            Some(Step::Continue) => {
+                // SAFETY: the filter is alive. The call may destroy it: nothing of it is used after.
+                unsafe {
+                    envoy::envoy_dynamic_module_callback_http_filter_continue_decoding(filter);
+                }
+            }
+            Some(_) => {}
+            None => exchange.answer(500, "internal_error"),
+        }
+    }
+}
+
+/// Reads the configuration of the filter; null refuses it.
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
+    envoy: *mut c_void,
+    name: Buffer,
+    config: Buffer,
+) -> *const Configured<Prover> {
+    guard(std::ptr::null(), || {
+        // SAFETY: Envoy keeps both valid during the call.
+        let (name, config) = unsafe { (name.bytes(), config.bytes()) };
+        match Prover::load(name, config) {
+            Ok(prover) => give(Configured::new(prover, Some(stats::of_http_filter(envoy)))),
+            Err(mistakes) => {
+                log::error(&format!("HTTP filter refused: {mistakes}"));
+                std::ptr::null()
+            }
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(
+    config: *const Configured<Prover>,
+) {
+    // SAFETY: made by `config_new`, and destroyed once.
+    guard((), || unsafe { take_back(config) });
+}
+
+/// Reads what a route configures for itself; null refuses it.
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_new(
+    _name: Buffer,
+    config: Buffer,
+) -> *const Claims {
+    guard(std::ptr::null(), || {
+        // SAFETY: Envoy keeps it valid during the call.
+        match Claims::parse(unsafe { config.bytes() }) {
+            Ok(claims) => give(claims),
+            Err(mistakes) => {
+                log::error(&format!("HTTP filter of a route refused: {mistakes}"));
+                std::ptr::null()
+            }
+        }
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(claims: *const Claims) {
+    // SAFETY: made by `per_route_config_new`, and destroyed once.
+    guard((), || unsafe { take_back(claims) });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_new(
+    config: *const Configured<Prover>,
+    _filter: *mut c_void,
+) -> *const Slot {
+    give(Slot {
+        config,
+        state: RefCell::default(),
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_destroy(slot: *const Slot) {
+    guard((), || {
+        // SAFETY: made by `filter_new`, and destroyed once.
+        unsafe { take_back(slot) };
+        // The connection that it leaves may be another's now.
+        waiting::wake();
+    });
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
+    filter: *mut c_void,
+    slot: *const Slot,
+    _end_of_stream: bool,
+) -> u32 {
+    // SAFETY: Envoy calls only between `new` and `destroy`; only shared references are made. The
+    // route's configuration was made by `per_route_config_new`, and outlives the request.
+    let (slot, claims) = unsafe {
+        let claims = envoy::envoy_dynamic_module_callback_get_most_specific_route_config(filter);
+        (&*slot, claims.cast::<Claims>().as_ref())
+    };
+    attempt(|| slot.request(filter, claims.copied())).unwrap_or_else(|| {
+        EnvoyExchange(filter).answer(500, "internal_error");
+        STOP
+    })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_response_headers(
+    filter: *mut c_void,
+    slot: *const Slot,
+    end_of_stream: bool,
+) -> u32 {
+    // SAFETY: as for `request_headers`.
+    let slot = unsafe { &*slot };
+    guard((), || {
+        let attempt = &mut slot.state.borrow_mut().attempt;
+        slot.prover().response(&EnvoyExchange(filter), attempt);
+    });
+    received(slot, filter, end_of_stream)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_response_body(
+    filter: *mut c_void,
+    slot: *const Slot,
+    end_of_stream: bool,
+) -> u32 {
+    // SAFETY: as for `request_headers`.
+    received(unsafe { &*slot }, filter, end_of_stream)
+}
+
+/// Lets a part of the response pass, unless it only seems to be the last one.
+fn received(slot: &Slot, filter: *mut c_void, end_of_stream: bool) -> u32 {
+    let truncated = end_of_stream
+        && guard(true, || {
+            slot.prover().response_is_truncated(&EnvoyExchange(filter))
+        });
+    if !truncated {
+        return CONTINUE;
+    }
+    let details = Buffer::of(b"response_truncated");
+    // SAFETY: the filter is alive; Envoy copies the text.
+    unsafe {
+        envoy::envoy_dynamic_module_callback_http_filter_reset_stream(filter, LOCAL_RESET, details);
+    }
+    STOP
+}
+
+/// An event that `waiting` scheduled.
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
+    _filter: *mut c_void,
+    _slot: *const Slot,
+    _event: u64,
+) {
+    guard((), waiting::sweep);
+}
+
+mod unused;

@@ -1,0 +1,64 @@
+//! A request that waits for its connection, as `waiting` sees it.
+
+use std::ffi::c_void;
+
+use super::callbacks as envoy;
+use super::http::Slot;
+use crate::waiting::Parked;
+
+/// Envoy's side of a waiting request.
+pub(super) struct Waiter {
+    filter: *mut c_void,
+    slot: *const Slot,
+    scheduler: *mut c_void,
+}
+
+// SAFETY: only `alarm` runs on other threads than the request's worker, and Envoy lets a scheduler be
+// used from any. It is deleted when the waiter is dropped, which `waiting` does under its lock or
+// after having taken the waiter out.
+unsafe impl Send for Waiter {}
+
+impl Waiter {
+    /// A waiter for the request of `filter` and `slot`, which must leave the queue before either goes.
+    pub(super) fn new(filter: *mut c_void, slot: *const Slot) -> Self {
+        // SAFETY: called from a hook of the filter, which is alive.
+        let scheduler =
+            unsafe { envoy::envoy_dynamic_module_callback_http_filter_scheduler_new(filter) };
+        Self {
+            filter,
+            slot,
+            scheduler,
+        }
+    }
+}
+
+impl Parked for Waiter {
+    fn has_connection(&self) -> bool {
+        // SAFETY: the slot leaves the queue when Envoy destroys the filter, so the filter is alive.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_get_upstream_connection_id(self.filter) != 0
+        }
+    }
+
+    fn alarm(&self) {
+        // SAFETY: the scheduler lives as long as the waiter; Envoy posts the event to the worker.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_filter_scheduler_commit(self.scheduler, 0);
+        }
+    }
+
+    fn resume(&self) {
+        // SAFETY: as for `has_connection`; `resume` runs on the worker, before anything else could
+        // have destroyed the filter.
+        unsafe { &*self.slot }.resume(self.filter);
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        // SAFETY: made in `new`, deleted once.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_filter_scheduler_delete(self.scheduler);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Configuration of the HTTP filter `prover`.
+
+use std::time::Duration;
+
+use super::Mistakes;
+use super::section::{Section, read_object};
+
+/// How long a request waits for a connection by default; Envoy's own connect timeout is 5 s.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// How long a proof is sent by default: a minute less than verifiers accept it.
+const PROOF_LIFETIME: Duration = Duration::from_mins(4);
+
+/// What the filter does with requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProverConfig {
+    /// Where proofs may go.
+    pub allow: Targets,
+    /// What becomes of requests to other targets.
+    pub not_allowed: Unproved,
+    /// What becomes of requests without a Bearer token.
+    pub without_token: Unproved,
+    /// Claims that bind a proof to one request.
+    pub claims: Claims,
+    /// How long a request waits for a connection.
+    pub max_wait: Duration,
+    /// How long a proof is sent again before a new one is signed.
+    pub proof_lifetime: Duration,
+}
+
+/// What becomes of a request that gets no proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unproved {
+    /// It goes on without one.
+    Pass,
+    /// It is refused.
+    Refuse,
+}
+
+/// Hosts and paths; an empty list means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Targets {
+    hosts: Vec<String>,
+    paths: Vec<String>,
+}
+
+/// Claims that make a proof good for one request only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Claims {
+    /// The method.
+    pub htm: bool,
+    /// The target without its query.
+    pub htu: bool,
+    /// A unique id.
+    pub jti: bool,
+}
+
+impl ProverConfig {
+    /// Reads and validates the JSON of `filter_config`.
+    ///
+    /// # Errors
+    /// All mistakes at once, each with the path of its key.
+    pub fn parse(json: &[u8]) -> Result<Self, Mistakes> {
+        read_object(json, |config| {
+            let unproved = |config: &mut Section<'_>, key| {
+                config
+                    .value(key, "`pass` or `refuse`")
+                    .unwrap_or(Unproved::Pass)
+            };
+            Some(Self {
+                allow: Targets::read(&mut config.section("allow")),
+                not_allowed: unproved(config, "not_allowed"),
+                without_token: unproved(config, "without_token"),
+                claims: Claims::read(config),
+                max_wait: duration(config, "max_wait", MAX_WAIT),
+                proof_lifetime: duration(config, "proof_lifetime", PROOF_LIFETIME),
+            })
+        })
+    }
+}
+
+impl Targets {
+    fn read(section: &mut Section<'_>) -> Self {
+        let hosts: Vec<String> = section
+            .value(
+                "hosts",
+                "a list of host names, `*.` in front for all below one",
+            )
+            .unwrap_or_default();
+        for host in hosts
+            .iter()
+            .filter(|host| host.trim_start_matches("*.").contains('*'))
+        {
+            section.mistake("hosts", &format!("`{host}` has a `*` that is not in front"));
+        }
+        let paths: Vec<String> = section
+            .value("paths", "a list of path prefixes")
+            .unwrap_or_default();
+        for path in paths.iter().filter(|path| !path.starts_with('/')) {
+            section.mistake("paths", &format!("`{path}` does not begin with `/`"));
+        }
+        Self { hosts, paths }
+    }
+
+    /// Whether a proof may go to this target; `authority` may have a port.
+    #[must_use]
+    pub fn admit(&self, authority: &[u8], path: &[u8]) -> bool {
+        let host = host_of(authority);
+        (self.hosts.is_empty() || self.hosts.iter().any(|one| matches(one.as_bytes(), host)))
+            && (self.paths.is_empty()
+                || self
+                    .paths
+                    .iter()
+                    .any(|one| path.starts_with(one.as_bytes())))
+    }
+}
+
+/// The host of an authority: without the port.
+fn host_of(authority: &[u8]) -> &[u8] {
+    let colon = authority.iter().rposition(|&byte| byte == b':');
+    let port = |at: &usize| {
+        authority
+            .get(at + 1..)
+            .is_some_and(|port| port.iter().all(u8::is_ascii_digit))
+    };
+    colon
+        .filter(port)
+        .and_then(|at| authority.get(..at))
+        .unwrap_or(authority)
+}
+
+fn matches(pattern: &[u8], host: &[u8]) -> bool {
+    match pattern.strip_prefix(b"*") {
+        // What is left begins with the dot, so that a label stands before it.
+        Some(suffix) => {
+            host.len() > suffix.len()
+                && host
+                    .split_at(host.len() - suffix.len())
+                    .1
+                    .eq_ignore_ascii_case(suffix)
+        }
+        None => host.eq_ignore_ascii_case(pattern),
+    }
+}
+
+impl Claims {
+    /// Reads the JSON of a route's own `filter_config`, which has only `claims`.
+    ///
+    /// # Errors
+    /// All mistakes at once, each with the path of its key.
+    pub fn parse(json: &[u8]) -> Result<Self, Mistakes> {
+        read_object(json, |config| Some(Self::read(config)))
+    }
+
+    fn read(config: &mut Section<'_>) -> Self {
+        let names: Vec<String> = config
+            .value("claims", "a list of `htm`, `htu`, `jti`")
+            .unwrap_or_default();
+        let mut claims = Self::default();
+        for name in &names {
+            match name.as_str() {
+                "htm" => claims.htm = true,
+                "htu" => claims.htu = true,
+                "jti" => claims.jti = true,
+                _ => config.mistake(
+                    "claims",
+                    &format!("`{name}` is none of `htm`, `htu`, `jti`"),
+                ),
+            }
+        }
+        claims
+    }
+
+    /// Whether there is none, so that a proof is good for every request on its connection.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+}
+
+fn duration(config: &mut Section<'_>, key: &str, default: Duration) -> Duration {
+    let expected = "seconds, from `1s` to `3600s`";
+    let Some(text) = config.value::<String>(key, expected) else {
+        return default;
+    };
+    let seconds = text
+        .strip_suffix('s')
+        .and_then(|number| number.parse::<u64>().ok());
+    if let Some(seconds @ 1..=3600) = seconds {
+        return Duration::from_secs(seconds);
+    }
+    config.mistake(key, &format!("expected {expected}"));
+    default
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_needs_to_be_configured() {
+        let config = ProverConfig::parse(b"").unwrap();
+        assert!(config.claims.is_empty());
+        assert_eq!(config.without_token, Unproved::Pass);
+        assert!(config.allow.admit(b"anything", b"/"));
+    }
+
+    #[test]
+    fn every_mistake_is_reported_at_once_with_its_path() {
+        let json =
+            br#"{"allow": {"hosts": ["a*"], "paths": ["x"]}, "claims": ["exp"], "max_wait": "0s",
+            "proof_lifetime": "4m", "without_token": "drop", "more": 1}"#;
+        let found = ProverConfig::parse(json).unwrap_err().to_string();
+        for path in [
+            "allow.hosts",
+            "allow.paths",
+            "claims",
+            "max_wait",
+            "proof_lifetime",
+            "without_token",
+            "more: unknown",
+        ] {
+            assert!(found.contains(path), "{path} is not in {found}");
+        }
+    }
+
+    #[test]
+    fn a_route_configures_claims_only() {
+        assert_eq!(
+            Claims::parse(br#"{"claims": ["jti"]}"#).unwrap(),
+            Claims {
+                jti: true,
+                ..Claims::default()
+            }
+        );
+        assert!(Claims::parse(br#"{"max_wait": "1s"}"#).is_err());
+    }
+
+    #[test]
+    fn hosts_match_without_port_in_any_letter_case_and_below_a_star() {
+        let json = br#"{"allow": {"hosts": ["service.demo", "*.mesh.demo", "[::1]"], "paths": ["/api/"]}}"#;
+        let allow = ProverConfig::parse(json).unwrap().allow;
+        for host in [
+            "service.demo",
+            "SERVICE.demo:443",
+            "a.mesh.demo",
+            "a.b.mesh.demo:1",
+            "[::1]:443",
+            "[::1]",
+        ] {
+            assert!(allow.admit(host.as_bytes(), b"/api/x"), "{host}");
+        }
+        for host in [
+            "",
+            "service.demo.evil",
+            "evilservice.demo",
+            "mesh.demo",
+            ".mesh.demo",
+            "evilmesh.demo",
+            ":443",
+        ] {
+            assert!(!allow.admit(host.as_bytes(), b"/api/x"), "{host}");
+        }
+        assert!(!allow.admit(b"service.demo", b"/other"));
+    }
+}

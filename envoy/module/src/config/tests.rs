@@ -1,0 +1,84 @@
+use super::peer::Presence;
+use super::*;
+
+const MINIMAL: &str =
+    r#"{"identity": {"certificate_chain": "c", "private_key": "k"}, "peer": {"ca": "a"}}"#;
+
+fn mistakes(json: &str, direction: Direction) -> String {
+    Config::parse(json.as_bytes(), direction)
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn certificate_key_and_ca_are_enough_and_the_defaults_are_the_strict_ones() {
+    let config = Config::parse(MINIMAL.as_bytes(), Direction::Downstream).unwrap();
+    assert_eq!(config.peer.certificate, Presence::Required);
+    assert!(config.peer.allow.is_empty());
+    assert_eq!(config.tls.versions, [&rustls::version::TLS13]);
+    assert_eq!(config.tls.alpn, ["h2", "http/1.1"]);
+    assert_eq!(
+        config.tls.groups.first().map(|group| group.name()),
+        Some(rustls::NamedGroup::X25519MLKEM768)
+    );
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_path() {
+    let json = r#"{"identity": {"certificate_chain": 1, "extra": {}},
+        "peer": {"certificate": "maybe", "allow": {"spiffe_ids": ["http://x"], "thumbprints": ["AA"], "ips": []}},
+        "tls": {"versions": ["1.1"], "alpn": "h2", "ciphers": [], "cipher_suites": ["RC4"], "groups": []}, "other": 1}"#;
+    let found = mistakes(json, Direction::Downstream);
+    for path in [
+        "identity.certificate_chain: expected",
+        "identity.private_key: is missing",
+        "identity.extra: unknown key",
+        "peer.ca: is missing",
+        "peer.certificate: expected",
+        "peer.allow.spiffe_ids: `http://x`",
+        "peer.allow.thumbprints: `AA`",
+        "peer.allow.ips: unknown key",
+        "tls.versions: `1.1` is not supported",
+        "tls.alpn: expected",
+        "tls.ciphers: unknown key",
+        "tls.cipher_suites: `RC4` is not supported",
+        "tls.groups: at least one is needed",
+        "other: unknown key",
+    ] {
+        assert!(found.contains(path), "{path} is not in {found}");
+    }
+}
+
+#[test]
+fn a_key_that_is_there_twice_is_refused() {
+    let json = r#"{"peer": {"ca": "a", "ca": "b"}}"#;
+    assert!(mistakes(json, Direction::Downstream).contains("twice"));
+}
+
+#[test]
+fn what_is_not_an_object_is_refused() {
+    for json in ["", "[]", "1", "{", "\"x\"", "{\"peer\": 1}", "\u{0}"] {
+        assert!(
+            Config::parse(json.as_bytes(), Direction::Downstream).is_err(),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn upstream_says_whom_to_expect_and_which_protocol_the_cluster_speaks() {
+    let found = mistakes(MINIMAL, Direction::Upstream);
+    assert!(found.contains("peer.server_name: is missing"), "{found}");
+    assert!(found.contains("tls.alpn: name the one"), "{found}");
+    let json = r#"{"identity": {"certificate_chain": "c", "private_key": "k"},
+        "peer": {"ca": "a", "allow": {"spiffe_ids": ["spiffe://demo/b"]}}, "tls": {"alpn": ["h2"]}}"#;
+    assert!(Config::parse(json.as_bytes(), Direction::Upstream).is_ok());
+}
+
+#[test]
+fn what_belongs_to_one_direction_is_unknown_in_the_other() {
+    let json = MINIMAL.replace(r#""ca": "a""#, r#""ca": "a", "server_name": "x""#);
+    assert!(mistakes(&json, Direction::Downstream).contains("peer.server_name: unknown key"));
+    let json = MINIMAL.replace(r#""ca": "a""#, r#""ca": "a", "certificate": "optional""#);
+    assert!(mistakes(&json, Direction::Upstream).contains("peer.certificate: unknown key"));
+}

@@ -1,0 +1,55 @@
+//! What the handshake of a client has shown.
+
+use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
+use tls_session_binding_client::ExporterValue;
+use tls_session_binding_client::exporter::{self, ExporterError};
+
+use crate::registry::{Entries, Registry};
+
+/// Connections of clients, by id.
+pub const CONNECTIONS: Registry<Downstream> = Registry::over(&ENTRIES);
+
+thread_local! {
+    static ENTRIES: Entries<Downstream> = Entries::default();
+}
+
+/// Facts of one client's connection.
+#[derive(Debug)]
+pub struct Downstream {
+    /// The exporter value: secret.
+    pub exporter: ExporterValue,
+    /// DER of the client's certificate; `None` if it was allowed to show none.
+    pub certificate: Option<Vec<u8>>,
+    /// Protocol version, such as `TLSv1.3`.
+    pub version: &'static str,
+    /// Cipher suite, by its IANA name.
+    pub cipher_suite: &'static str,
+    /// The name that the client asked for; empty if none.
+    pub server_name: String,
+    /// Whether an earlier session was resumed.
+    pub resumed: bool,
+}
+
+impl Downstream {
+    /// Reads the facts of a connection whose handshake is done.
+    ///
+    /// # Errors
+    /// When there is no exporter value, which a finished handshake rules out.
+    pub fn of(tls: &ServerConnection) -> Result<Self, ExporterError> {
+        let leaf = tls.peer_certificates().and_then(|chain| chain.first());
+        let suite = tls
+            .negotiated_cipher_suite()
+            .and_then(|suite| suite.suite().as_str());
+        Ok(Self {
+            exporter: exporter::of(tls)?,
+            certificate: leaf.map(|leaf| leaf.to_vec()),
+            version: match tls.protocol_version() {
+                Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "TLSv1.2",
+            },
+            cipher_suite: suite.unwrap_or_default(),
+            server_name: tls.server_name().unwrap_or_default().to_owned(),
+            resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
+        })
+    }
+}

@@ -1,0 +1,252 @@
+//! One reading of the files: what the connections opened since then use.
+
+use std::fmt::Display;
+use std::sync::Arc;
+
+use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, Error, RootCertStore, ServerConfig,
+    ServerConnection,
+};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use tls_session_binding_client::signer::Signer;
+
+use crate::certificate::Certificate;
+use crate::config::peer::Presence;
+use crate::config::{Config, Direction, Mistakes};
+use crate::files::Contents;
+use crate::verifier::{ClientVerifier, Recheck, ServerVerifier, no_name};
+
+/// Identity, authorities and lists as they were when the files were read.
+///
+/// Tickets and stored sessions belong to it: a session of an earlier generation is not resumed.
+pub struct Generation {
+    role: Role,
+    recheck: Arc<dyn Recheck>,
+    expires_at: u64,
+}
+
+enum Role {
+    Server(Arc<ServerConfig>),
+    Client {
+        config: Arc<ClientConfig>,
+        name: ServerName<'static>,
+        signer: Arc<Signer>,
+    },
+}
+
+impl Generation {
+    /// Makes what connections need out of the configuration and the contents of its files.
+    ///
+    /// # Errors
+    /// What is wrong with the files; nothing of a private key is in the text.
+    pub fn new(
+        config: &Config,
+        direction: Direction,
+        contents: &Contents,
+    ) -> Result<Self, Mistakes> {
+        let provider = Arc::new(config.tls.provider());
+        let key = Arc::new(certified_key(contents, &provider)?);
+        let expires_at = expiry(&key)?;
+        let trust = Trust::read(contents)?;
+        let (role, recheck) = match direction {
+            Direction::Downstream => server(config, provider, key, trust)?,
+            Direction::Upstream => client(config, provider, key, trust)?,
+        };
+        Ok(Self {
+            role,
+            recheck,
+            expires_at,
+        })
+    }
+
+    /// A new connection.
+    ///
+    /// # Errors
+    /// When rustls refuses its own configuration, which loading rules out.
+    pub fn open(&self) -> Result<Connection, Error> {
+        match &self.role {
+            Role::Server(config) => {
+                ServerConnection::new(Arc::clone(config)).map(Connection::Server)
+            }
+            Role::Client { config, name, .. } => {
+                ClientConnection::new(Arc::clone(config), name.clone()).map(Connection::Client)
+            }
+        }
+    }
+
+    /// What verifies the certificates of resumed sessions.
+    #[must_use]
+    pub fn recheck(&self) -> &dyn Recheck {
+        &*self.recheck
+    }
+
+    /// What signs the proofs of connections to a server; none on the other side.
+    #[must_use]
+    pub fn signer(&self) -> Option<&Arc<Signer>> {
+        match &self.role {
+            Role::Client { signer, .. } => Some(signer),
+            Role::Server(_) => None,
+        }
+    }
+
+    /// Which end of its connections this is.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        match self.role {
+            Role::Server(_) => Direction::Downstream,
+            Role::Client { .. } => Direction::Upstream,
+        }
+    }
+
+    /// When the own certificate expires, in seconds since the epoch.
+    #[must_use]
+    pub fn expires_at(&self) -> u64 {
+        self.expires_at
+    }
+}
+
+/// Authorities and what they revoked.
+struct Trust {
+    roots: Arc<RootCertStore>,
+    crls: Vec<CertificateRevocationListDer<'static>>,
+}
+
+impl Trust {
+    fn read(contents: &Contents) -> Result<Self, Mistakes> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(&contents.ca) {
+            let certificate = certificate.map_err(|error| mistake("peer.ca", error))?;
+            roots
+                .add(certificate)
+                .map_err(|error| mistake("peer.ca", error))?;
+        }
+        let mut crls = Vec::new();
+        for (index, pem) in contents.crls.iter().enumerate() {
+            let before = crls.len();
+            for crl in CertificateRevocationListDer::pem_slice_iter(pem) {
+                crls.push(crl.map_err(|error| mistake(&format!("peer.crls[{index}]"), error))?);
+            }
+            if crls.len() == before {
+                return Err(mistake(
+                    &format!("peer.crls[{index}]"),
+                    "holds no revocation list",
+                ));
+            }
+        }
+        Ok(Self {
+            roots: Arc::new(roots),
+            crls,
+        })
+    }
+}
+
+fn server(
+    config: &Config,
+    provider: Arc<CryptoProvider>,
+    key: Arc<CertifiedKey>,
+    trust: Trust,
+) -> Result<(Role, Arc<dyn Recheck>), Mistakes> {
+    let mut authorities =
+        WebPkiClientVerifier::builder_with_provider(trust.roots, Arc::clone(&provider))
+            .with_crls(trust.crls)
+            .enforce_revocation_expiration();
+    if config.peer.certificate == Presence::Optional {
+        authorities = authorities.allow_unauthenticated();
+    }
+    let authorities = authorities
+        .build()
+        .map_err(|error| mistake("peer", error))?;
+    let verifier = Arc::new(ClientVerifier::new(authorities, config.peer.allow.clone()));
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&config.tls.versions)
+        .map_err(|error| mistake("tls", error))?
+        .with_client_cert_verifier(Arc::clone(&verifier) as _)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    server.alpn_protocols = alpn(config);
+    // Without the extended master secret an exporter value of TLS 1.2 binds nothing (RFC 9266).
+    server.require_ems = true;
+    // Sessions live in tickets alone: nothing grows with their number.
+    server.session_storage = Arc::new(NoServerSessionStorage {});
+    if config.tls.resumption {
+        server.ticketer = aws_lc_rs::Ticketer::new().map_err(|error| mistake("tls", error))?;
+    } else {
+        server.send_tls13_tickets = 0;
+    }
+    Ok((Role::Server(Arc::new(server)), verifier))
+}
+
+fn client(
+    config: &Config,
+    provider: Arc<CryptoProvider>,
+    key: Arc<CertifiedKey>,
+    trust: Trust,
+) -> Result<(Role, Arc<dyn Recheck>), Mistakes> {
+    let signer =
+        Signer::new(Arc::clone(&key)).map_err(|error| mistake("identity.private_key", error))?;
+    let authorities =
+        WebPkiServerVerifier::builder_with_provider(trust.roots, Arc::clone(&provider))
+            .with_crls(trust.crls)
+            .enforce_revocation_expiration()
+            .build()
+            .map_err(|error| mistake("peer", error))?;
+    let name = config.peer.server_name.clone();
+    let verifier = Arc::new(ServerVerifier::new(
+        authorities,
+        name.clone(),
+        config.peer.allow.clone(),
+    ));
+    let mut client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&config.tls.versions)
+        .map_err(|error| mistake("tls", error))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    client.alpn_protocols = alpn(config);
+    client.require_ems = true;
+    if !config.tls.resumption {
+        client.resumption = Resumption::disabled();
+    }
+    let name = name.unwrap_or_else(no_name);
+    let role = Role::Client {
+        config: Arc::new(client),
+        name,
+        signer: Arc::new(signer),
+    };
+    Ok((role, verifier))
+}
+
+fn alpn(config: &Config) -> Vec<Vec<u8>> {
+    config
+        .tls
+        .alpn
+        .iter()
+        .map(|name| name.clone().into_bytes())
+        .collect()
+}
+
+fn certified_key(contents: &Contents, provider: &CryptoProvider) -> Result<CertifiedKey, Mistakes> {
+    let chain = CertificateDer::pem_slice_iter(&contents.certificate_chain)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| mistake("identity.certificate_chain", error))?;
+    // The error of the parser is not shown: it may quote the file.
+    let key = PrivateKeyDer::from_pem_slice(&contents.private_key)
+        .map_err(|_| mistake("identity.private_key", "holds no private key in PEM"))?;
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| mistake("identity", error))
+}
+
+fn expiry(key: &CertifiedKey) -> Result<u64, Mistakes> {
+    let unreadable = || mistake("identity.certificate_chain", "holds no certificate in PEM");
+    let leaf = key.end_entity_cert().map_err(|_| unreadable())?;
+    Certificate::of_der(leaf)
+        .map(|leaf| leaf.not_after())
+        .map_err(|_| unreadable())
+}
+
+fn mistake(key: &str, what: impl Display) -> Mistakes {
+    Mistakes::one(format!("{key}: {what}"))
+}

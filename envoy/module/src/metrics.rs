@@ -1,0 +1,198 @@
+//! Counts of the whole module, handed to Envoy's stats from time to time.
+//!
+//! Envoy gives transport sockets no stats of their own. So every event is counted here, and the
+//! extensions that do have stats, the filters `publish` and `prover`, carry the counts over.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::config::Direction;
+use crate::failure::Failure;
+
+/// Something that is counted once per direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    /// Done, resumed or not.
+    Done,
+    /// Done, and an earlier session was resumed.
+    Resumed,
+    /// Not done.
+    Failed(Failure),
+}
+
+/// Something else that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counter {
+    /// A proof was signed.
+    ProofsMade,
+    /// A proof signed before was sent again.
+    ProofsReused,
+    /// The other side refused a proof.
+    ProofsRefused,
+    /// A request had to wait for a connection.
+    Waits,
+    /// A request waited too long.
+    WaitsExpired,
+    /// A request went on without a proof, as configured.
+    RequestsUnproved,
+    /// A request was refused: two tokens, or one that cannot be read.
+    RequestsMalformed,
+    /// A request was refused, as configured: no token, or a target that is not on the list.
+    RequestsNotAllowed,
+    /// A request was refused: its connection cannot be proved to.
+    RequestsUnprovable,
+    /// A response was cut off by a connection that ended without `close_notify`.
+    ResponsesTruncated,
+    /// Changed files were taken up.
+    FilesTaken,
+    /// Changed files were not usable.
+    FilesRefused,
+    /// A hook panicked; its connection or request was ended.
+    Panics,
+}
+
+const COUNTERS: [(Counter, &str); 13] = [
+    (Counter::ProofsMade, "proofs.made"),
+    (Counter::ProofsReused, "proofs.reused"),
+    (Counter::ProofsRefused, "proofs.refused_by_peer"),
+    (Counter::Waits, "waits.begun"),
+    (Counter::WaitsExpired, "waits.expired"),
+    (Counter::RequestsUnproved, "requests.unproved"),
+    (Counter::RequestsMalformed, "requests.malformed"),
+    (Counter::RequestsNotAllowed, "requests.not_allowed"),
+    (Counter::RequestsUnprovable, "requests.unprovable"),
+    (Counter::ResponsesTruncated, "responses.truncated"),
+    (Counter::FilesTaken, "files.taken"),
+    (Counter::FilesRefused, "files.refused"),
+    (Counter::Panics, "panics"),
+];
+
+const DIRECTIONS: [(Direction, &str); 2] = [
+    (Direction::Downstream, "downstream"),
+    (Direction::Upstream, "upstream"),
+];
+
+/// Counters of one direction.
+const PER_DIRECTION: usize = 2 + Failure::ALL.len();
+/// All counters.
+const TOTAL: usize = COUNTERS.len() + 2 * PER_DIRECTION;
+
+/// What was counted since it was last handed over.
+static COUNTS: [AtomicU64; TOTAL] = [const { AtomicU64::new(0) }; TOTAL];
+
+static EXPORTERS: Mutex<Vec<(u64, Box<dyn Exporter>)>> = Mutex::new(Vec::new());
+static NEXT_EXPORTER: AtomicU64 = AtomicU64::new(0);
+
+/// One of Envoy's places for stats. Its counters have the order of [`counter_names`], its gauges
+/// that of [`gauge_names`].
+pub trait Exporter: Send {
+    /// Adds to a counter.
+    fn add(&self, counter: usize, value: u64);
+    /// Sets a gauge.
+    fn set(&self, gauge: usize, value: u64);
+}
+
+/// An exporter in use; dropping it ends that.
+pub struct Registration(u64);
+
+/// Names of all counters.
+#[must_use]
+pub fn counter_names() -> Vec<String> {
+    let other = COUNTERS
+        .iter()
+        .map(|(_, name)| format!("tls_session_binding.{name}"));
+    let handshakes = DIRECTIONS.iter().flat_map(|(_, direction)| {
+        let failed = Failure::ALL.map(|failure| format!("handshakes_failed.{}", failure.name()));
+        let done = ["handshakes".to_owned(), "handshakes_resumed".to_owned()];
+        done.into_iter()
+            .chain(failed)
+            .map(move |name| format!("tls_session_binding.{direction}.{name}"))
+    });
+    other.chain(handshakes).collect()
+}
+
+/// Names of all gauges: when the own certificate that ends first expires, in seconds since the epoch.
+#[must_use]
+pub fn gauge_names() -> Vec<String> {
+    let name = |(_, direction): &(Direction, &str)| {
+        format!("tls_session_binding.{direction}.certificate_expires_at")
+    };
+    DIRECTIONS.iter().map(name).collect()
+}
+
+/// Counts an event.
+pub fn count(counter: Counter) {
+    let index = COUNTERS.iter().position(|(one, _)| *one == counter);
+    add(index.unwrap_or_default());
+}
+
+/// Counts a handshake.
+pub fn count_handshake(direction: Direction, handshake: Handshake) {
+    let first = COUNTERS.len() + usize::from(direction == Direction::Upstream) * PER_DIRECTION;
+    add(first
+        + match handshake {
+            Handshake::Done => 0,
+            Handshake::Resumed => 1,
+            Handshake::Failed(failure) => {
+                2 + Failure::ALL
+                    .iter()
+                    .position(|one| *one == failure)
+                    .unwrap_or_default()
+            }
+        });
+}
+
+/// Where in Envoy's stats an [`Exporter`] writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole process, as the counts are: used if there is one.
+    Process,
+    /// One cluster.
+    Cluster,
+}
+
+/// Hands counts over through `exporter` from now on.
+pub fn register(exporter: Box<dyn Exporter>, scope: Scope) -> Registration {
+    let id = NEXT_EXPORTER.fetch_add(1, Relaxed);
+    let mut exporters = exporters();
+    match scope {
+        Scope::Process => exporters.insert(0, (id, exporter)),
+        Scope::Cluster => exporters.push((id, exporter)),
+    }
+    Registration(id)
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        exporters().retain(|(id, _)| *id != self.0);
+    }
+}
+
+/// Hands over what was counted; `expiries` are the gauges' values, where there is one.
+pub fn flush(expiries: [Option<u64>; 2]) {
+    let exporters = exporters();
+    let Some((_, exporter)) = exporters.first() else {
+        return;
+    };
+    for (index, count) in COUNTS.iter().enumerate() {
+        match count.swap(0, Relaxed) {
+            0 => {}
+            value => exporter.add(index, value),
+        }
+    }
+    for (index, expiry) in expiries.into_iter().enumerate() {
+        if let Some(expiry) = expiry {
+            exporter.set(index, expiry);
+        }
+    }
+}
+
+fn add(index: usize) {
+    if let Some(count) = COUNTS.get(index) {
+        count.fetch_add(1, Relaxed);
+    }
+}
+
+fn exporters() -> MutexGuard<'static, Vec<(u64, Box<dyn Exporter>)>> {
+    EXPORTERS.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,300 @@
+//! The HTTP filter `prover`: adds to each request the proof that fits the connection it goes out on.
+//!
+//! It runs in the cluster's upstream filter chain, once per attempt: after a retry it sees the request
+//! again, on another connection. What the application sent as a proof is removed in any case.
+
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use rustls::crypto::aws_lc_rs;
+use tls_session_binding::authorization::Credentials;
+use tls_session_binding::base64url;
+use tls_session_binding_client::AccessTokenHash;
+use tls_session_binding_client::proof::{Proof, ProofBuilder};
+use tls_session_binding_client::proofs::Origin;
+use tls_session_binding_client::signer::SigningError;
+
+use crate::config::Mistakes;
+use crate::config::prover::{Claims, ProverConfig, Unproved};
+use crate::metrics::{Counter, count};
+use crate::upstream::{self, Upstream};
+
+/// Header that carries the proof.
+const PROOF: &str = "session-binding-proof";
+/// What the challenge of a refused proof says (PROTOCOL 3.5).
+const INVALID_PROOF: &[u8] = b"error=\"invalid_proof\"";
+/// Bytes of a `jti`: more than can be guessed or collide.
+const ID_BYTES: usize = 16;
+
+/// Envoy's side of one attempt to send a request.
+pub trait Exchange {
+    /// Id of the connection that it goes out on; `None` as long as it has none.
+    fn connection_id(&self) -> Option<u64>;
+    /// Shows all values of a request header.
+    fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]]));
+    /// Shows all values of a response header.
+    fn response_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]]));
+    /// Sets a request header in place of all its values, or removes it.
+    fn set_request_header(&self, name: &str, value: Option<&[u8]>);
+    /// Answers in place of the other side.
+    fn answer(&self, status: u32, reason: &str);
+}
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// It goes on.
+    Continue,
+    /// It has no connection yet: [`Prover::resume`] is to be called, `until` then at the latest.
+    Wait {
+        /// End of the wait.
+        until: Instant,
+    },
+    /// It was answered here.
+    Answered,
+}
+
+/// One attempt, between its hooks.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    /// The token that a proof is to be made for.
+    token: Option<AccessTokenHash>,
+    claims: Claims,
+    /// The connection-level proof that was sent, and its connection.
+    sent: Option<(Proof, Rc<Upstream>)>,
+}
+
+/// Why a request is not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    Malformed,
+    NotAllowed,
+    NoConnection,
+    Unprovable,
+}
+
+/// The filter as configured.
+#[derive(Debug)]
+pub struct Prover {
+    config: ProverConfig,
+}
+
+impl Prover {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// Another name, or all mistakes of the configuration.
+    pub fn load(name: &[u8], config: &[u8]) -> Result<Self, Mistakes> {
+        if name != b"prover" {
+            return Err(Mistakes::one(
+                "filter_name: the HTTP filter is `prover`".to_owned(),
+            ));
+        }
+        Ok(Self {
+            config: ProverConfig::parse(config)?,
+        })
+    }
+
+    /// The request's headers are there. `claims` are those of the route, if it has its own.
+    pub fn request(
+        &self,
+        exchange: &dyn Exchange,
+        attempt: &mut Attempt,
+        claims: Option<Claims>,
+    ) -> Step {
+        exchange.set_request_header(PROOF, None);
+        match self.token_to_prove(exchange) {
+            Err(refusal) => refuse(exchange, refusal),
+            Ok(None) => {
+                count(Counter::RequestsUnproved);
+                Step::Continue
+            }
+            Ok(Some(token)) => {
+                attempt.token = Some(token);
+                attempt.claims = claims.unwrap_or(self.config.claims);
+                if exchange.connection_id().is_none() {
+                    count(Counter::Waits);
+                    return Step::Wait {
+                        until: Instant::now() + self.config.max_wait,
+                    };
+                }
+                self.resume(exchange, attempt)
+            }
+        }
+    }
+
+    /// The request has its connection, or has waited too long.
+    pub fn resume(&self, exchange: &dyn Exchange, attempt: &mut Attempt) -> Step {
+        match self.prove(exchange, attempt) {
+            Ok(proof) => {
+                exchange.set_request_header(PROOF, Some(proof.as_str().as_bytes()));
+                Step::Continue
+            }
+            Err(refusal) => refuse(exchange, refusal),
+        }
+    }
+
+    /// The response's headers are there: a refused proof is not sent again.
+    pub fn response(&self, exchange: &dyn Exchange, attempt: &mut Attempt) {
+        let mut refused = false;
+        exchange.response_header("www-authenticate", &mut |values| {
+            refused = values.iter().any(|value| contains(value, INVALID_PROOF));
+        });
+        if !refused {
+            return;
+        }
+        count(Counter::ProofsRefused);
+        if let (Some(token), Some((proof, connection))) = (&attempt.token, attempt.sent.take()) {
+            connection.refused(token, &proof, now());
+        }
+    }
+
+    /// The response seems to be complete: whether its end was a connection cut off.
+    pub fn response_is_truncated(&self, exchange: &dyn Exchange) -> bool {
+        let connection = exchange
+            .connection_id()
+            .and_then(|id| upstream::CONNECTIONS.recall(id));
+        let truncated = connection.is_some_and(|connection| connection.is_truncated());
+        if truncated {
+            count(Counter::ResponsesTruncated);
+        }
+        truncated
+    }
+
+    fn token_to_prove(&self, exchange: &dyn Exchange) -> Result<Option<AccessTokenHash>, Refusal> {
+        let mut credentials = Err(Refusal::Malformed);
+        exchange.request_header("authorization", &mut |values| {
+            credentials = match Credentials::parse(values) {
+                Ok(Credentials::Bearer { token, .. }) => Ok(Some(token.hash())),
+                Ok(Credentials::None | Credentials::Other) => Ok(None),
+                Err(_) => Err(Refusal::Malformed),
+            };
+        });
+        match credentials? {
+            None => unproved(self.config.without_token),
+            Some(_) if !self.admits(exchange) => unproved(self.config.not_allowed),
+            token => Ok(token),
+        }
+    }
+
+    fn admits(&self, exchange: &dyn Exchange) -> bool {
+        let authority = only(exchange, ":authority");
+        let path = only(exchange, ":path");
+        self.config.allow.admit(&authority, &path)
+    }
+
+    fn prove(&self, exchange: &dyn Exchange, attempt: &mut Attempt) -> Result<Proof, Refusal> {
+        let id = exchange.connection_id().ok_or(Refusal::NoConnection)?;
+        // A connection of another transport socket has no exporter value.
+        let connection = upstream::CONNECTIONS
+            .recall(id)
+            .ok_or(Refusal::Unprovable)?;
+        let token = attempt.token.as_ref().ok_or(Refusal::Unprovable)?;
+        if !attempt.claims.is_empty() {
+            return proof_of_request(exchange, &connection, token, attempt.claims)
+                .map_err(|_| Refusal::Unprovable);
+        }
+        let now = now();
+        let oldest = now.saturating_sub(self.config.proof_lifetime.as_secs());
+        let (proof, origin) = connection
+            .proof(token, now, oldest)
+            .map_err(|_| Refusal::Unprovable)?;
+        count(match origin {
+            Origin::Made => Counter::ProofsMade,
+            Origin::Reused => Counter::ProofsReused,
+        });
+        attempt.sent = Some((proof.clone(), connection));
+        Ok(proof)
+    }
+}
+
+fn proof_of_request(
+    exchange: &dyn Exchange,
+    connection: &Upstream,
+    token: &AccessTokenHash,
+    claims: Claims,
+) -> Result<Proof, SigningError> {
+    let id = unique_id()?;
+    let limit = |mut proof: ProofBuilder| {
+        if claims.htm {
+            proof = proof.method(&text(only(exchange, ":method")));
+        }
+        if claims.htu {
+            proof = proof.target_uri(&target(exchange));
+        }
+        if claims.jti { proof.id(&id) } else { proof }
+    };
+    let proof = connection.proof_of_request(token, now(), limit)?;
+    count(Counter::ProofsMade);
+    Ok(proof)
+}
+
+/// The target without query, as the other side sees it: its scheme is that of the TLS connection.
+fn target(exchange: &dyn Exchange) -> String {
+    let path = text(only(exchange, ":path"));
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    format!("https://{}{path}", text(only(exchange, ":authority")))
+}
+
+fn unique_id() -> Result<String, SigningError> {
+    let mut bytes = [0; ID_BYTES];
+    aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut bytes)
+        .map_err(|_| SigningError)?;
+    Ok(base64url::encode(&bytes))
+}
+
+fn unproved(policy: Unproved) -> Result<Option<AccessTokenHash>, Refusal> {
+    match policy {
+        Unproved::Pass => Ok(None),
+        Unproved::Refuse => Err(Refusal::NotAllowed),
+    }
+}
+
+fn refuse(exchange: &dyn Exchange, refusal: Refusal) -> Step {
+    let (status, reason, counter) = match refusal {
+        Refusal::Malformed => (400, "authorization_malformed", Counter::RequestsMalformed),
+        Refusal::NotAllowed => (403, "proof_not_allowed", Counter::RequestsNotAllowed),
+        Refusal::NoConnection => (503, "no_connection_in_time", Counter::WaitsExpired),
+        Refusal::Unprovable => (
+            503,
+            "connection_cannot_be_proved_to",
+            Counter::RequestsUnprovable,
+        ),
+    };
+    count(counter);
+    exchange.answer(status, reason);
+    Step::Answered
+}
+
+/// The value of a header that a request has once.
+fn only(exchange: &dyn Exchange, name: &str) -> Vec<u8> {
+    let mut found = Vec::new();
+    exchange.request_header(name, &mut |values| {
+        found = values
+            .first()
+            .map(|value| value.to_vec())
+            .unwrap_or_default();
+    });
+    found
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests;
