@@ -83,7 +83,7 @@ impl fmt::Display for Mistakes {
 impl std::error::Error for Mistakes {}
 
 impl Config {
-    /// Reads a configuration. No bytes at all are the same as `{}`.
+    /// Reads a configuration.
     ///
     /// # Errors
     /// [`Mistakes`], all of them.
@@ -145,11 +145,9 @@ fn parse_members(text: &[u8]) -> Result<Map<String, Value>, &'static str> {
     if text.len() > MAX_CONFIG_BYTES {
         return Err("the configuration is too long");
     }
-    let text = if text.trim_ascii().is_empty() {
-        b"{}"
-    } else {
-        text
-    };
+    if text.trim_ascii().is_empty() {
+        return Err("the configuration is empty: {} takes every default");
+    }
     json::parse_object(text)
         .map_err(|_| "the configuration is not one JSON object without duplicate keys")
 }

@@ -128,13 +128,19 @@ pub struct Presented<'a> {
     line: RequestLine<'a>,
 }
 
-/// A request whose token must be bound to this connection's client certificate, and by a proof if there
-/// is one here.
+/// A request whose token must be bound to this connection's client certificate.
 pub struct BoundRequest<'a> {
     confirmed: CertificateThumbprint,
     token: PresentedToken<'a>,
-    proof: Option<&'a [u8]>,
+    proof: ProofRule<'a>,
     line: RequestLine<'a>,
+}
+
+/// Whether a proof is needed, and then what was sent.
+#[derive(Clone, Copy)]
+enum ProofRule<'a> {
+    NotNeeded,
+    Needed(Option<&'a [u8]>),
 }
 
 impl Policy {
@@ -179,7 +185,7 @@ impl<'a> Presented<'a> {
     ///
     /// # Errors
     /// [`ClientFault::AccessTokenExpired`], [`ClientFault::TokenNotBound`],
-    /// [`ClientFault::ProofMissing`] (V-d), [`ClientFault::TargetMissing`].
+    /// [`ClientFault::TargetMissing`].
     pub fn confirm(
         self,
         claims: &TokenClaims,
@@ -197,12 +203,11 @@ impl<'a> Presented<'a> {
             return Err(ClientFault::AccessTokenExpired);
         }
         let (confirmed, proof) = match (claims.confirmation, policy.binding) {
-            // V-d
-            (Confirmation::Session(confirmed), _) => {
-                (confirmed, Some(proof.ok_or(ClientFault::ProofMissing)?))
-            }
+            (Confirmation::Session(confirmed), _) => (confirmed, ProofRule::Needed(proof)),
             (_, BindingMode::Required) => return Err(ClientFault::TokenNotBound),
-            (Confirmation::Certificate(confirmed), BindingMode::IfConfirmed) => (confirmed, None),
+            (Confirmation::Certificate(confirmed), BindingMode::IfConfirmed) => {
+                (confirmed, ProofRule::NotNeeded)
+            }
             (Confirmation::None, BindingMode::IfConfirmed) => {
                 return Ok(Step::Done(Admitted::Unbound));
             }
@@ -225,21 +230,25 @@ impl<'a> Presented<'a> {
 }
 
 impl<'a> BoundRequest<'a> {
-    /// What to look for in the cache of a connection; nothing where no proof is needed.
+    /// What to look for in the cache of a connection; nothing without a proof.
     #[must_use]
     pub fn presentation<'e>(&'e self, exporter: &'e ExporterValue) -> Option<Presentation<'e>> {
         let authorization = self.token.authorization;
-        self.proof.map(|proof| Presentation {
-            exporter,
-            authorization,
-            proof,
-        })
+        match self.proof {
+            ProofRule::Needed(Some(proof)) => Some(Presentation {
+                exporter,
+                authorization,
+                proof,
+            }),
+            ProofRule::Needed(None) | ProofRule::NotNeeded => None,
+        }
     }
 
-    /// Verifies the request against its connection (V-c, V-e to V-i).
+    /// Verifies the request against its connection (V-c to V-i).
     ///
     /// # Errors
-    /// The faults of [`UntrustedProof::parse`], [`verify_certificate`] and [`verify`].
+    /// The faults of [`verify_certificate`], [`ClientFault::ProofMissing`], and the faults of
+    /// [`UntrustedProof::parse`] and [`verify`].
     pub fn verify(
         &self,
         connection: &Connection,
@@ -247,11 +256,14 @@ impl<'a> BoundRequest<'a> {
         now: u64,
         signatures: &impl SignatureVerifier,
     ) -> Result<Admitted<'a>, ClientFault> {
+        // V-a, V-c
         verify_certificate(&self.confirmed, &connection.certificate, now)?;
-        let Some(proof) = self.proof else {
+        let ProofRule::Needed(proof) = self.proof else {
             return Ok(Admitted::CertificateBound);
         };
-        let proof = UntrustedProof::parse(proof)?;
+        // V-d
+        let proof = UntrustedProof::parse(proof.ok_or(ClientFault::ProofMissing)?)?;
+        // V-e to V-i
         let (token, line, rules) = (&self.token, &self.line, &policy.rules);
         verify(&proof, token, line, connection, rules, now, signatures).map(Admitted::SessionBound)
     }
