@@ -4,8 +4,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use http::Request;
@@ -30,8 +29,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 pub struct Envoy {
     admin: SocketAddr,
     log: PathBuf,
-    stop: Option<mpsc::Sender<()>>,
-    keeper: Option<JoinHandle<()>>,
+    process: Child,
+    guard: Child,
 }
 
 impl Envoy {
@@ -61,13 +60,14 @@ impl Envoy {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output);
-        let (stop, stopped) = mpsc::channel();
-        let keeper = thread::spawn(move || keep(command, &stopped));
+        let process = command.spawn()?;
+        let guard = guard(&process)?;
+        let admin = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut envoy = Self {
-            admin: SocketAddr::from(([127, 0, 0, 1], 0)),
+            admin,
             log,
-            stop: Some(stop),
-            keeper: Some(keeper),
+            process,
+            guard,
         };
         match envoy.wait_until_ready(&address_file).await {
             Ok(()) => Ok(envoy),
@@ -148,7 +148,7 @@ impl Envoy {
     ///
     /// # Errors
     /// When Envoy ends first, or signals cannot be waited for.
-    pub async fn follow(&self) -> Result<()> {
+    pub async fn follow(&mut self) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut log = File::open(&self.log)?;
         loop {
@@ -164,8 +164,8 @@ impl Envoy {
         }
     }
 
-    fn has_ended(&self) -> bool {
-        self.keeper.as_ref().is_none_or(JoinHandle::is_finished)
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.process.try_wait(), Ok(None))
     }
 
     /// What Envoy has written so far, access log included.
@@ -186,10 +186,10 @@ impl Envoy {
 
 impl Drop for Envoy {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(keeper) = self.keeper.take() {
-            let _ = keeper.join();
-        }
+        // The guard goes first: afterwards the process id may be another's.
+        let _ = self.guard.kill();
+        let _ = self.guard.wait();
+        stop(&mut self.process);
         if thread::panicking() {
             eprintln!("{}", self.log_tail());
         }
@@ -230,20 +230,22 @@ fn command() -> Result<Command> {
     Ok(command)
 }
 
-/// Spawns Envoy and lives as long as it does: Envoy dies with the thread that spawned it.
-fn keep(mut command: Command, stopped: &mpsc::Receiver<()>) {
-    let Ok(mut child) = command.spawn() else {
-        return;
-    };
-    while stopped.recv_timeout(PAUSE) == Err(mpsc::RecvTimeoutError::Timeout) {
-        if matches!(child.try_wait(), Ok(Some(_)) | Err(_)) {
-            return;
-        }
-    }
-    stop(&mut child);
+/// Stops Envoy when this process ends without doing so, however it ends: its end of the pipe closes.
+fn guard(envoy: &Child) -> Result<Child> {
+    Ok(Command::new("sh")
+        .args([
+            "-c",
+            "cat >/dev/null; kill -TERM \"$0\"",
+            &envoy.id().to_string(),
+        ])
+        .stdin(Stdio::piped())
+        .spawn()?)
 }
 
 fn stop(child: &mut Child) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
     let _ = kill_process(Pid::from_child(child), Signal::TERM);
     let deadline = Instant::now() + STOP_LIMIT;
     while Instant::now() < deadline {

@@ -16,7 +16,7 @@ const UPSTREAM: SocketAddr =
 
 const READY: &str = r#"
 Envoy serves https://127.0.0.1:8443 (mutual TLS), administration on http://127.0.0.1:9901. Ctrl-C ends it.
-Try, in another terminal:
+Try, in another terminal, in this directory:
 
   TOKEN=$(target/release/session-binding token --key target/demo/as/key.pem --cert target/demo/pki/client.pem \
     --issuer https://as.demo --audience https://service.demo --subject alice)
@@ -47,7 +47,7 @@ async fn up() -> Result<()> {
         .await
         .map_err(|error| format!("the echo service cannot listen on {UPSTREAM}: {error}"))?;
     let bootstrap = Bootstrap::shipped("ingress.yaml")?;
-    let envoy = Envoy::start(bootstrap.as_str(), &demo).await?;
+    let mut envoy = Envoy::start(bootstrap.as_str(), &demo).await?;
     println!("{READY}");
     envoy.follow().await
 }

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use tls_session_binding_client::AccessToken;
 use tls_session_binding_client::http::BearerChallenge;
-use tls_session_binding_e2e::Result;
+use tls_session_binding_client::proof::ProofBuilder;
 use tls_session_binding_e2e::ask::{Outcome, Present, get};
-use tls_session_binding_e2e::party::{Party, proof_claims};
+use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::raw::RawConnection;
 use tls_session_binding_e2e::stack::Stack;
+use tls_session_binding_e2e::{Result, now};
 
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, token, try_proof};
 
@@ -82,10 +83,12 @@ async fn send(stack: &Stack, party: &Party, line: &str, headers: &[String]) -> R
 
 /// A proof for `GET https://service.demo/orders` alone.
 fn for_orders(party: &Party, token: &str, connection: &RawConnection) -> Result<String> {
-    let mut claims = proof_claims(token, &connection.exporter()?)?;
-    claims["htm"] = json!("GET");
-    claims["htu"] = json!("https://service.demo/orders");
-    party.forge(&party.proof_header(), &claims)
+    let hash = AccessToken::parse(token).map_err(|_| "not a token")?.hash();
+    let proof = ProofBuilder::new(&hash, &connection.exporter()?, now())
+        .method("GET")
+        .target_uri("https://service.demo/orders")
+        .sign(&party.signer)?;
+    Ok(proof.as_str().to_owned())
 }
 
 /// The outcome as told by the first response in `answer`.

@@ -85,10 +85,9 @@ async fn a_changed_signature_of_any_key_type_is_refused() -> Result<()> {
 }
 
 /// What the filter needs of Envoy, without the host's signature verification.
-const WITHOUT_HOST_SIGNATURES: &str = r#"name: tls_session_binding
+const WITHOUT_HOST_SIGNATURES: &str = "name: tls_session_binding
                         capability_restriction_config:
                           allowed_capabilities:
-                            proxy_on_memory_allocate: {}
                             proxy_on_context_create: {}
                             proxy_on_vm_start: {}
                             proxy_on_configure: {}
@@ -102,12 +101,16 @@ const WITHOUT_HOST_SIGNATURES: &str = r#"name: tls_session_binding
                             proxy_get_buffer_bytes: {}
                             proxy_get_current_time_nanoseconds: {}
                             proxy_get_header_map_pairs: {}
+                            proxy_get_header_map_value: {}
                             proxy_get_property: {}
                             proxy_remove_header_map_value: {}
                             proxy_send_local_response: {}
                             proxy_set_effective_context: {}
                             proxy_set_property: {}
-                        failure_policy: FAIL_RELOAD"#;
+                            proxy_get_shared_data: {}
+                            proxy_set_shared_data: {}
+                            random_get: {}
+                        failure_policy: FAIL_RELOAD";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_key_type_is_verified_with_and_without_the_hosts_help_and_the_log_says_which()
