@@ -2,6 +2,8 @@
 
 Sends its proof on the connection that it is for, then on another one, and prints the two answers:
 a status and the WWW-Authenticate header each, as JSON.
+
+Arguments: port, directory of the certificates, TLS version (1.3, 1.2, 1.2-without-ems), access token.
 """
 
 import base64
@@ -16,20 +18,24 @@ from OpenSSL import SSL, crypto
 
 LABEL = b"EXPORTER-oauth-tls-session-bound"
 TIMEOUT = 10
+NO_EXTENDED_MASTER_SECRET = 1  # SSL_OP_NO_EXTENDED_MASTER_SECRET of OpenSSL
 
 
 def base64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def connect(port, pki, method):
+def connect(port, pki, tls):
+    version = SSL.TLS1_3_VERSION if tls == "1.3" else SSL.TLS1_2_VERSION
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_min_proto_version(method)
-    context.set_max_proto_version(method)
+    context.set_min_proto_version(version)
+    context.set_max_proto_version(version)
     context.use_certificate_file(f"{pki}/client.pem")
     context.use_privatekey_file(f"{pki}/client.key")
     context.load_verify_locations(f"{pki}/ca.pem")
     context.set_verify(SSL.VERIFY_PEER)
+    if tls == "1.2-without-ems":
+        context.set_options(NO_EXTENDED_MASTER_SECRET)
     context.set_alpn_protos([b"http/1.1"])
     tcp = socket.create_connection(("127.0.0.1", port), TIMEOUT)
     tcp.settimeout(None)
@@ -77,10 +83,9 @@ def ask(connection, token, proof):
 
 
 def main():
-    port, pki, version, token = sys.argv[1:]
-    method = {"1.2": SSL.TLS1_2_VERSION, "1.3": SSL.TLS1_3_VERSION}[version]
-    first = connect(int(port), pki, method)
-    second = connect(int(port), pki, method)
+    port, pki, tls, token = sys.argv[1:]
+    first = connect(int(port), pki, tls)
+    second = connect(int(port), pki, tls)
     proof = make_proof(first, pki, token)
     print(json.dumps({"own": ask(first, token, proof), "other": ask(second, token, proof)}))
 

@@ -72,7 +72,11 @@ async fn a_wrong_module_configuration_is_refused_with_every_mistake_named() -> R
             &["tls.versions", "tls.x"],
         ),
         ("pki/server.key", "pki/absent.key", &["absent.key"]),
-        ("pki/server.key", "pki/client.key", &["identity", "KeyMismatch"]),
+        (
+            "pki/server.key",
+            "pki/client.key",
+            &["identity", "KeyMismatch"],
+        ),
     ];
     for (right, wrong, mistakes) in cases {
         refuses_to_start(&shipped.clone().with(right, wrong), wrong, mistakes).await?;

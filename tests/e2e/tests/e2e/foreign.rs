@@ -1,9 +1,11 @@
 //! A client that is not ours.
 
 use std::path::Path;
+use std::process::Output;
 use std::time::Duration;
 
 use serde_json::Value;
+use tls_session_binding_e2e::stack::Stack;
 use tls_session_binding_e2e::{Result, root};
 use tokio::process::Command;
 
@@ -14,34 +16,56 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_of_pyopenssl_and_pyjwt_passes_with_its_proof_on_its_connection_only() -> Result<()>
 {
+    let stack = stack_with_tls12().await?;
+    for tls in ["1.3", "1.2"] {
+        let output = run(&stack, tls).await?;
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let answers: Value = serde_json::from_slice(&output.stdout)?;
+        assert_eq!(answers["own"][0], 200, "TLS {tls}: {answers}");
+        assert_eq!(answers["other"][0], 401, "TLS {tls}: {answers}");
+        let challenge = answers["other"][1].as_str().unwrap_or_default();
+        assert!(
+            challenge.contains(r#"error="invalid_proof""#),
+            "TLS {tls}: {challenge}"
+        );
+    }
+    assert_eq!(stack.upstream.requests(), 2);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_1_2_is_refused_unless_allowed_and_always_without_extended_master_secret() -> Result<()>
+{
+    let (shipped, lenient) = (Stack::ingress().await?, stack_with_tls12().await?);
+    for (stack, tls) in [(&shipped, "1.2"), (&lenient, "1.2-without-ems")] {
+        let output = run(stack, tls).await?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            !output.status.success() && errors.contains("SSL.Error"),
+            "{tls}: {errors}"
+        );
+        assert_eq!(stack.upstream.requests(), 0);
+    }
+    Ok(())
+}
+
+async fn run(stack: &Stack, tls: &str) -> Result<Output> {
     let python = root().join("target/envoy/bin/python3");
     assert!(
         python.exists(),
         "{} is missing: run `make envoy` first",
         python.display()
     );
-    let stack = stack_with_tls12().await?;
-    let token = token(&stack, &stack.party("client", HTTP1)?)?;
-    for version in ["1.3", "1.2"] {
-        let run = Command::new(&python)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign_client.py"))
-            .arg(stack.address.port().to_string())
-            .arg(stack.pki())
-            .args([version, &token])
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(PATIENCE, run).await??;
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{errors}");
-        let answers: Value = serde_json::from_slice(&output.stdout)?;
-        assert_eq!(answers["own"][0], 200, "TLS {version}: {answers}");
-        assert_eq!(answers["other"][0], 401, "TLS {version}: {answers}");
-        let challenge = answers["other"][1].as_str().unwrap_or_default();
-        assert!(
-            challenge.contains(r#"error="invalid_proof""#),
-            "TLS {version}: {challenge}"
-        );
-    }
-    assert_eq!(stack.upstream.requests(), 2);
-    Ok(())
+    let run = Command::new(&python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign_client.py"))
+        .arg(stack.address.port().to_string())
+        .arg(stack.pki())
+        .args([tls, &token(stack, &stack.party("client", HTTP1)?)?])
+        .kill_on_drop(true)
+        .output();
+    Ok(tokio::time::timeout(PATIENCE, run).await??)
 }

@@ -8,6 +8,8 @@ mod carriers;
 mod configuration;
 mod foreign;
 mod headers;
+mod records;
 mod signatures;
 mod threats;
+mod tokens;
 mod vocabulary;

@@ -1,0 +1,58 @@
+//! What Envoy's counters and access log tell of each request.
+
+use std::time::Duration;
+
+use tls_session_binding_e2e::Result;
+use tls_session_binding_e2e::ask::present;
+use tls_session_binding_e2e::stack::Stack;
+
+use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
+
+/// Longer than the interval in which Envoy writes its access log.
+const FLUSH: Duration = Duration::from_millis(500);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_request_is_counted_once_and_logged_with_its_verdict() -> Result<()> {
+    let stack = Stack::ingress().await?;
+    let party = stack.party("client", HTTP2)?;
+    let token = token(&stack, &party)?;
+    let (connection, other) = (party.connect().await?, party.connect().await?);
+    let proof = party.proof(&token, connection.exporter())?;
+    assert_eq!(
+        try_proof(&stack, &connection, &token, &proof).await?,
+        Passed
+    );
+    assert_eq!(
+        try_proof(&stack, &connection, &token, &proof).await?,
+        Passed
+    );
+    assert_eq!(
+        try_proof(&stack, &other, &token, &proof).await?,
+        refused("invalid_proof")
+    );
+    let unproved = stack.outcome(&connection, present(&token, None)).await?;
+    assert_eq!(unproved, refused("use_session_binding"));
+    let expected = [
+        ("session_binding.admitted.", 2),
+        ("session_binding.admitted.session_bound", 2),
+        ("session_binding.refused.", 2),
+        ("session_binding.refused.proof_connection_mismatch", 1),
+        ("session_binding.refused.proof_missing", 1),
+        ("session_binding.failed.", 0),
+    ];
+    for (counter, times) in expected {
+        assert_eq!(stack.envoy.stat(counter).await?, times, "{counter}");
+    }
+    tokio::time::sleep(FLUSH).await;
+    let log = stack.envoy.log();
+    let logged = |status: &str, verdict: &str| {
+        let end = format!("verdict={verdict}");
+        log.lines()
+            .filter(|line| line.contains(status) && line.ends_with(&end))
+            .count()
+    };
+    assert_eq!(logged("GET 200", "session_bound"), 2, "{log}");
+    assert_eq!(logged("GET 401", "proof_connection_mismatch"), 1, "{log}");
+    assert_eq!(logged("GET 401", "proof_missing"), 1, "{log}");
+    Ok(())
+}
