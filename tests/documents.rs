@@ -1,0 +1,107 @@
+//! The README's tables say what the code does.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::{env, fs};
+
+use tls_session_binding::challenge::{Challenge, ErrorDescription};
+use tls_session_binding::config::Config;
+use tls_session_binding::error::{ClientFault, HostFault, Refusal};
+
+const BEGIN: &str = "<!-- reasons: compared with the code by tests/documents.rs -->\n";
+const END: &str = "<!-- end of reasons -->";
+
+/// Run with `UPDATE_DOCUMENTS=1` to write the table.
+#[test]
+fn the_table_of_answers_is_that_of_the_code() {
+    let readme = read("README.md");
+    let (before, rest) = readme.split_once(BEGIN).unwrap();
+    let (written, after) = rest.split_once(END).unwrap();
+    if env::var_os("UPDATE_DOCUMENTS").is_some() {
+        fs::write(path("README.md"), [before, BEGIN, &reasons(), END, after].concat()).unwrap();
+    } else {
+        assert_eq!(written, reasons(), "UPDATE_DOCUMENTS=1 writes it");
+    }
+}
+
+#[test]
+fn every_requirement_names_a_test_that_exists() {
+    let readme = read("README.md");
+    let rows: Vec<[&str; 3]> = table(&readme, "## Conformance");
+    let ids: BTreeSet<&str> = rows.iter().map(|[id, ..]| *id).collect();
+    let expected = "EKM-1 EKM-2 EKM-3 EKM-4 EKM-5 V-a V-b V-c V-d V-e V-f V-g V-h V-i T1 T2 T3 T4 T5";
+    assert_eq!(ids, expected.split(' ').collect());
+    let tests = sources(&path("."));
+    for [id, _, test] in rows {
+        let function = format!("fn {}(", test.trim_matches('`'));
+        assert!(tests.contains(&function), "{id}: {test} is no test");
+    }
+}
+
+#[test]
+fn every_configuration_key_is_documented_and_exists() {
+    let readme = read("README.md");
+    for [key, ..] in table::<3>(&readme, "### Configuration of the filter") {
+        let key = key.trim_matches('`');
+        let text = match key.split_once('.') {
+            Some((section, key)) => format!(r#"{{"{section}":{{"{key}":{{"wrong":1}}}}}}"#),
+            None => format!(r#"{{"{key}":{{"wrong":1}}}}"#),
+        };
+        let mistakes = Config::parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(!mistakes.contains(&format!("{key}: unknown key")), "{mistakes}");
+        assert!(mistakes.contains(key), "{mistakes}");
+    }
+}
+
+fn reasons() -> String {
+    let client = ClientFault::ALL.iter().copied().map(Refusal::Client);
+    let host = HostFault::ALL.iter().copied().map(Refusal::Host);
+    client.chain(host).map(row).collect()
+}
+
+fn row(refusal: Refusal) -> String {
+    let full = Challenge::new(refusal, ErrorDescription::Full);
+    let code = match full.www_authenticate.as_deref() {
+        None => "503".to_owned(),
+        Some(challenge) => match challenge.split('"').nth(1) {
+            None => "401, no code".to_owned(),
+            Some(code) => format!("401 `{code}`"),
+        },
+    };
+    format!("| {code} | `{}` | {} |\n", refusal.reason(), full.body)
+}
+
+/// The rows of the table under a heading, without its head.
+fn table<'a, const COLUMNS: usize>(document: &'a str, heading: &str) -> Vec<[&'a str; COLUMNS]> {
+    let (_, section) = document.split_once(heading).unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = |row: &'a str| {
+        let cells: Vec<&str> = row.trim_matches('|').splitn(COLUMNS, " | ").map(str::trim).collect();
+        cells.try_into().unwrap_or_else(|_| panic!("{row}"))
+    };
+    rows.skip(2).map(cells).collect()
+}
+
+/// All Rust sources, one behind the other.
+fn sources(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            text += &sources(&path);
+        } else if name.ends_with(".rs") {
+            text += &fs::read_to_string(&path).unwrap();
+        }
+    }
+    text
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(path(name)).unwrap()
+}
+
+fn path(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
