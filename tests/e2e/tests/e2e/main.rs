@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod binding;
+mod cache;
 mod carriers;
 mod configuration;
 mod foreign;
