@@ -23,7 +23,7 @@ up: build ## Run Envoy (127.0.0.1:8443) and an echo service until Ctrl-C
 	cargo run --quiet --package tls-session-binding-e2e --bin up
 
 test: build ## Run all tests, the real Envoy included
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 check: fmt lint docs deny ## Format, lints for both targets, documentation, dependencies
 
@@ -67,4 +67,5 @@ tools:
 	@for tool in cargo rustup python3 cc; do \
 		command -v $$tool >/dev/null || { echo "missing: $$tool, see the README for what is needed" >&2; exit 1; }; \
 	done
+	@rustup target list --installed >/dev/null 2>&1 || rustup toolchain install
 	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
