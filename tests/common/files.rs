@@ -1,0 +1,44 @@
+//! The files under `tests/vectors`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::DeserializeOwned;
+
+pub(crate) fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/vectors")
+        .join(name)
+}
+
+pub(crate) fn read(name: &str) -> String {
+    let path = path(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+pub(crate) fn read_json<T: DeserializeOwned>(name: &str) -> T {
+    serde_json::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The names of the JSON files of a folder, sorted, relative to `tests/vectors`.
+pub(crate) fn list(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(path(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".json"))
+        .map(|name| format!("{folder}/{name}"))
+        .collect();
+    names.sort();
+    names
+}
+
+/// The bytes of a PEM file with one block.
+pub(crate) fn read_pem(name: &str) -> Vec<u8> {
+    let text = read(name);
+    let body: String = text.lines().filter(|line| !line.starts_with('-')).collect();
+    STANDARD
+        .decode(body)
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
+}

@@ -1,0 +1,13 @@
+//! What the tests share: fixed keys, recipes for requests, and a judge that gathers, decides and acts
+//! like the filter does.
+//!
+//! Whoever includes this module may use a part of it only.
+#![allow(dead_code, reason = "shared by several test crates")]
+
+pub(crate) mod der;
+pub(crate) mod files;
+pub(crate) mod judge;
+pub(crate) mod keys;
+pub(crate) mod recipe;
+pub(crate) mod scene;
+pub(crate) mod template;

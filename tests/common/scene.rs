@@ -1,0 +1,272 @@
+//! Turns recipes into the bytes of requests: a genuine client, its connection and its token, and what
+//! an attacker may have instead.
+
+use std::collections::BTreeMap;
+
+use p256::elliptic_curve::PrimeField as _;
+use rsa::traits::PublicKeyParts as _;
+use sha2::{Digest as _, Sha256};
+
+use super::judge::Situation;
+use super::keys::{Key, hs256};
+use super::recipe::{Jws, Recipe};
+use super::template::{Names, Value, unhex};
+use super::{der, files};
+
+/// What differs between a file of static vectors and a live connection.
+pub(crate) struct Scene {
+    pub(crate) now: u64,
+    pub(crate) exporter: [u8; 32],
+    pub(crate) other_exporter: [u8; 32],
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        Self {
+            now: 1_800_000_000,
+            exporter: Sha256::digest("the genuine connection").into(),
+            other_exporter: Sha256::digest("another connection").into(),
+        }
+    }
+}
+
+type Members = [(&'static str, &'static str)];
+
+const TOKEN_HEADER: &Members = &[("typ", r#""at+jwt""#), ("alg", r#""${alg}""#)];
+const TOKEN_CLAIMS: &Members = &[
+    ("iss", r#""https://issuer.example""#),
+    ("aud", r#""https://service.example""#),
+    ("sub", r#""user""#),
+    ("exp", "${now+3600}"),
+    (
+        "cnf",
+        r#"{"x5t#S256":"${x5t}","tls_exp":"EXPORTER-oauth-tls-session-bound"}"#,
+    ),
+];
+const PROOF_HEADER: &Members = &[
+    ("typ", r#""tls-binding-proof+jwt""#),
+    ("alg", r#""${alg}""#),
+    ("x5t#S256", r#""${x5t}""#),
+];
+const PROOF_CLAIMS: &Members = &[
+    ("ath", r#""${ath}""#),
+    ("ekm", r#""${ekm}""#),
+    ("iat", "${now}"),
+];
+
+impl Scene {
+    pub(crate) fn situation(&self, recipe: &Recipe) -> Situation {
+        let mut names = self.connection_names(recipe);
+        add_token(&mut names, &recipe.token);
+        let proof = jws(
+            &names,
+            &recipe.proof,
+            PROOF_HEADER,
+            PROOF_CLAIMS,
+            client_name(recipe),
+        );
+        names.set("proof", Value::raw(proof));
+        let one = |template: &Option<String>, genuine: &str| {
+            names.expand(template.as_deref().unwrap_or(genuine))
+        };
+        let many = |templates: &Option<Vec<String>>, genuine: &str| match templates {
+            Some(templates) => templates
+                .iter()
+                .map(|template| names.expand(template))
+                .collect(),
+            None => vec![names.expand(genuine)],
+        };
+        Situation {
+            config: config(recipe, &names),
+            exporter: one(&recipe.exporter, "${ekm}"),
+            certificate: one(&recipe.certificate, "${certificate}"),
+            now: recipe.now.unwrap_or(self.now),
+            method: one(&recipe.method, "GET"),
+            authority: one(&recipe.authority, "service.example"),
+            path: one(&recipe.path, "/orders?page=2"),
+            authorization: many(&recipe.authorization, "Bearer ${token}"),
+            proof: many(&recipe.session_binding_proof, "${proof}"),
+            connection_id: recipe.connection_id.unwrap_or(7),
+        }
+    }
+
+    fn connection_names(&self, recipe: &Recipe) -> Names {
+        let mut names = Names::default();
+        names.set(
+            "now",
+            Value::raw(recipe.now.unwrap_or(self.now).to_string()),
+        );
+        names.set("ekm", Value::base64url(self.exporter));
+        names.set("other.ekm", Value::base64url(self.other_exporter));
+        let certificate = files::read_pem(&format!("certificates/{}.pem", client_name(recipe)));
+        names.set("spki", Value::base64(der::spki_of(&certificate)));
+        let certificate = match &recipe.client_spki {
+            Some(spki) => der::with_spki(&certificate, &names.expand(spki)),
+            None => certificate,
+        };
+        let thief = files::read_pem("certificates/thief.pem");
+        names.set(
+            "x5t",
+            Value::base64url(Sha256::digest(&certificate).to_vec()),
+        );
+        names.set(
+            "other.x5t",
+            Value::base64url(Sha256::digest(&thief).to_vec()),
+        );
+        names.set("certificate", Value::base64(certificate));
+        names.set("other.certificate", Value::base64(thief));
+        names
+    }
+}
+
+fn client_name(recipe: &Recipe) -> &str {
+    recipe.client.as_deref().unwrap_or("p256")
+}
+
+fn config(recipe: &Recipe, names: &Names) -> Vec<u8> {
+    match (&recipe.config, &recipe.config_text) {
+        (None, None) => b"{}".to_vec(),
+        (Some(config), None) => config.to_string().into(),
+        (None, Some(text)) => names.expand(text),
+        _ => panic!("config and config_text"),
+    }
+}
+
+fn add_token(names: &mut Names, recipe: &Jws) {
+    let hash = |text: &[u8]| Value::base64url(Sha256::digest(text).to_vec());
+    let token = jws(names, recipe, TOKEN_HEADER, TOKEN_CLAIMS, "issuer");
+    let mut other = recipe.clone();
+    other
+        .claims
+        .insert("sub".to_owned(), Some(r#""another user""#.to_owned()));
+    let other = jws(names, &other, TOKEN_HEADER, TOKEN_CLAIMS, "issuer");
+    names.set("ath", hash(&token));
+    names.set("ath.lower", hash(&token.to_ascii_lowercase()));
+    names.set("ath.header", hash(&[b"Bearer ", token.as_slice()].concat()));
+    names.set("other.ath", hash(&other));
+    names.set("token", Value::raw(token));
+    names.set("other.token", Value::raw(other));
+}
+
+fn jws(names: &Names, recipe: &Jws, header: &Members, claims: &Members, key: &str) -> Vec<u8> {
+    let mut names = names.clone();
+    let key = recipe.key.as_deref().unwrap_or(key);
+    let key = signer(key);
+    let algorithm = recipe.alg.as_deref().unwrap_or(key.default_algorithm());
+    names.set("alg", Value::raw(algorithm));
+    let header = json(
+        &names,
+        header,
+        &recipe.header,
+        recipe.header_text.as_deref(),
+    );
+    let claims = json(
+        &names,
+        claims,
+        &recipe.claims,
+        recipe.claims_text.as_deref(),
+    );
+    names.set("header", Value::base64url(header));
+    names.set("payload", Value::base64url(claims));
+    let message = names.expand(
+        recipe
+            .signing_input
+            .as_deref()
+            .unwrap_or("${header}.${payload}"),
+    );
+    let signature = match recipe.sign.as_deref().unwrap_or(algorithm) {
+        "none" => Vec::new(),
+        "HS256" => hs256(&names.expand(recipe.secret.as_deref().unwrap()), &message),
+        method => key.sign(method, &message),
+    };
+    add_signature_parts(&mut names, &key, &signature);
+    names.set("signature", Value::base64url(signature));
+    if let Some(signature) = &recipe.signature {
+        names.set("signature", Value::base64url(names.expand(signature)));
+    }
+    names.expand(
+        recipe
+            .compact
+            .as_deref()
+            .unwrap_or("${header}.${payload}.${signature}"),
+    )
+}
+
+/// The key's, or the default one's where there is only a certificate: a signature that is never
+/// looked at must be there all the same.
+fn signer(name: &str) -> Key {
+    let exists = files::path(&format!("keys/{name}.pem")).exists();
+    Key::read(if exists { name } else { "p256" })
+}
+
+fn json(
+    names: &Names,
+    genuine: &Members,
+    changes: &BTreeMap<String, Option<String>>,
+    text: Option<&str>,
+) -> Vec<u8> {
+    if let Some(text) = text {
+        return names.expand(text);
+    }
+    let changed = genuine
+        .iter()
+        .filter_map(|&(name, value)| match changes.get(name) {
+            Some(change) => change.as_ref().map(|value| (name, value.as_str())),
+            None => Some((name, value)),
+        });
+    let is_new = |name: &str| genuine.iter().all(|&(genuine, _)| genuine != name);
+    let added = changes
+        .iter()
+        .filter(|(name, _)| is_new(name))
+        .filter_map(|(name, value)| value.as_ref().map(|value| (name.as_str(), value.as_str())));
+    let members: Vec<Vec<u8>> = changed
+        .chain(added)
+        .map(|(name, value)| [format!("\"{name}\":").into_bytes(), names.expand(value)].concat())
+        .collect();
+    [b"{".as_slice(), &members.join(&b','), b"}"].concat()
+}
+
+const P256_ORDER: &str = "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551";
+const P384_ORDER: &str = "ffffffffffffffffffffffffffffffffffffffffffffffff\
+                          c7634d81f4372ddf581a0db248b0a77aecec196accc52973";
+/// Little-endian, as RFC 8032 writes it.
+const ED25519_ORDER: &str = "edd3f55c1a631258d69cf7a2def9de1400000000000000000000000000000010";
+
+/// `r`, `s`, `-s`, `n` and `-r` of ECDSA, `r`, `s`, `s+l` and `l` of Ed25519, `n` and `sig+n` of RSA.
+fn add_signature_parts(names: &mut Names, key: &Key, signature: &[u8]) {
+    let mut set = |name: &str, bytes: Vec<u8>| names.set(name, Value::raw(bytes));
+    let (r, s) = signature.split_at(signature.len() / 2);
+    set("r", r.to_vec());
+    set("s", s.to_vec());
+    match key {
+        Key::P256(_) if signature.len() == 64 => {
+            let negative = -p256::Scalar::from_repr(s.iter().copied().collect()).unwrap();
+            set("-s", negative.to_repr().to_vec());
+            set("n", unhex(P256_ORDER));
+        }
+        Key::P384(_) if signature.len() == 96 => {
+            let negative = -p384::Scalar::from_repr(s.iter().copied().collect()).unwrap();
+            set("-s", negative.to_repr().to_vec());
+            set("n", unhex(P384_ORDER));
+        }
+        Key::Ed25519(_) if signature.len() == 64 => {
+            let order = unhex(ED25519_ORDER);
+            let reversed = |bytes: &[u8]| bytes.iter().rev().copied().collect::<Vec<u8>>();
+            set("s+l", reversed(&add(&reversed(s), &reversed(&order))));
+            set("l", order);
+        }
+        Key::Rsa(key) => {
+            let n = key.n().to_bytes_be();
+            set("sig+n", add(signature, &n));
+            set("n", n);
+        }
+        _ => {}
+    }
+}
+
+/// The sum of two big-endian numbers of the same length, one byte longer if need be.
+fn add(a: &[u8], b: &[u8]) -> Vec<u8> {
+    let sum = rsa::BigUint::from_bytes_be(a) + rsa::BigUint::from_bytes_be(b);
+    let sum = sum.to_bytes_be();
+    [vec![0; a.len().saturating_sub(sum.len())], sum].concat()
+}

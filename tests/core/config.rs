@@ -1,0 +1,138 @@
+//! The filter's configuration: what is accepted, and that every mistake is named by its path.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use tls_session_binding::algorithm::{Algorithm, AlgorithmSet};
+use tls_session_binding::cache::CacheLimits;
+use tls_session_binding::certificate::CertificateEncoding;
+use tls_session_binding::challenge::ErrorDescription;
+use tls_session_binding::config::{Config, ConfirmationSource, Role, Source};
+use tls_session_binding::exporter::ExporterEncoding;
+use tls_session_binding::limits::MAX_CONFIG_BYTES;
+use tls_session_binding::policy::{BindingMode, Policy};
+use tls_session_binding::verify::Rules;
+
+use crate::common::files;
+use crate::common::judge::mistaken_keys;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(rename = "about")]
+    _about: String,
+    accepted: Vec<Text>,
+    refused: Vec<Text>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    id: String,
+    text: String,
+    #[serde(default)]
+    mistakes: BTreeSet<String>,
+}
+
+fn file() -> File {
+    files::read_json("config.json")
+}
+
+fn defaults() -> Config {
+    let path = |name: &str| vec!["filter_state".to_owned(), name.to_owned()];
+    Config {
+        role: Role::Verify,
+        exporter: Source {
+            property: path("tls_session_binding.exporter"),
+            encoding: ExporterEncoding::Base64url,
+        },
+        client_certificate: Source {
+            property: path("tls_session_binding.client_certificate"),
+            encoding: CertificateEncoding::Base64Der,
+        },
+        confirmation: ConfirmationSource::Token,
+        policy: Policy {
+            binding: BindingMode::IfConfirmed,
+            rules: Rules {
+                algorithms: AlgorithmSet::all(),
+                max_proof_age: 300,
+                clock_tolerance: 30,
+            },
+        },
+        cache: CacheLimits {
+            connections: 10_000,
+            tokens_per_connection: 64,
+            max_binding_age: None,
+        },
+        error_description: ErrorDescription::Full,
+    }
+}
+
+#[test]
+fn a_key_that_is_missing_takes_its_default() {
+    for Text { id, text, .. } in file().accepted {
+        assert_eq!(
+            Config::parse(text.as_bytes()).as_ref(),
+            Ok(&defaults()),
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn every_mistake_is_named_by_its_path_and_nothing_else_is() {
+    for Text { id, text, mistakes } in file().refused {
+        match Config::parse(text.as_bytes()) {
+            Ok(config) => panic!("{id}: accepted as {config:?}"),
+            Err(named) => assert_eq!(mistaken_keys(&named.to_string()), mistakes, "{id}: {named}"),
+        }
+    }
+}
+
+#[test]
+fn every_value_of_every_key_is_taken_as_written() {
+    let text = r#"{
+        "role": "purge",
+        "exporter": {"property": ["metadata", "a", "b"], "encoding": "hex"},
+        "client_certificate": {"property": ["connection", "peer_certificate"], "encoding": "pem"},
+        "confirmation": {"property": ["metadata", "filter_metadata", "jwt", "payload"]},
+        "binding": "required", "algorithms": ["PS256", "ES384"],
+        "max_proof_age": "86400s", "clock_tolerance": "0s", "error_description": "code",
+        "cache": {"connections": 0, "tokens_per_connection": 1, "max_binding_age": "60s"}
+    }"#;
+    let config = Config::parse(text.as_bytes()).unwrap();
+    assert_eq!(config.role, Role::Purge);
+    assert_eq!(config.exporter.property, ["metadata", "a", "b"]);
+    assert_eq!(config.exporter.encoding, ExporterEncoding::Hex);
+    assert_eq!(
+        config.client_certificate.property,
+        ["connection", "peer_certificate"]
+    );
+    assert_eq!(config.client_certificate.encoding, CertificateEncoding::Pem);
+    let payload = ["metadata", "filter_metadata", "jwt", "payload"]
+        .map(str::to_owned)
+        .to_vec();
+    assert_eq!(config.confirmation, ConfirmationSource::Property(payload));
+    assert_eq!(config.policy.binding, BindingMode::Required);
+    let algorithms = AlgorithmSet::of(&[Algorithm::Ps256, Algorithm::Es384]);
+    assert_eq!(config.policy.rules.algorithms, algorithms);
+    assert_eq!(config.policy.rules.max_proof_age, 86_400);
+    assert_eq!(config.policy.rules.clock_tolerance, 0);
+    assert_eq!(config.error_description, ErrorDescription::Code);
+    let cache = CacheLimits {
+        connections: 0,
+        tokens_per_connection: 1,
+        max_binding_age: Some(60),
+    };
+    assert_eq!(config.cache, cache);
+}
+
+#[test]
+fn a_configuration_has_a_greatest_length() {
+    let padded = |length: usize| format!("{{}}{}", " ".repeat(length - 2));
+    assert!(Config::parse(padded(MAX_CONFIG_BYTES).as_bytes()).is_ok());
+    for length in [MAX_CONFIG_BYTES + 1, 1 << 20] {
+        let refused = Config::parse(padded(length).as_bytes()).unwrap_err();
+        assert_eq!(refused.to_string(), "the configuration is too long");
+    }
+}

@@ -1,0 +1,19 @@
+//! Tests of the pure core through its public interface: vectors, attacks, mutation, properties.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test that fails may panic"
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod config;
+mod mutation;
+mod properties;
+mod published;
+mod run;
+mod vectors;
