@@ -233,6 +233,12 @@ fn certified_key(contents: &Contents, provider: &CryptoProvider) -> Result<Certi
     let chain = CertificateDer::pem_slice_iter(&contents.certificate_chain)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| mistake("identity.certificate_chain", error))?;
+    if chain.is_empty() {
+        return Err(mistake(
+            "identity.certificate_chain",
+            "holds no certificate in PEM",
+        ));
+    }
     // The error of the parser is not shown: it may quote the file.
     let key = PrivateKeyDer::from_pem_slice(&contents.private_key)
         .map_err(|_| mistake("identity.private_key", "holds no private key in PEM"))?;

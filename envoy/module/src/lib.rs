@@ -29,3 +29,6 @@ pub mod ticker;
 pub mod upstream;
 pub mod verifier;
 pub mod waiting;
+
+#[cfg(test)]
+mod testing;

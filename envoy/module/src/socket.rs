@@ -3,77 +3,21 @@
 //! It has no thread and no file descriptor, so a scripted peer can drive it natively.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::io::{self, BufRead as _, IoSlice, Write as _};
+use std::io::{BufRead as _, IoSlice, Write as _};
 use std::sync::Arc;
 
-use rustls::{Connection, Error, HandshakeKind};
-use rustls_pki_types::UnixTime;
+use rustls::{Connection, Error};
 
-use crate::config::Direction;
-use crate::downstream::{self, Downstream};
-use crate::failure::Failure;
 use crate::generation::Generation;
-use crate::metrics::{Handshake, count_handshake};
-use crate::upstream::{self, Upstream};
-use crate::waiting;
+
+mod ends;
+mod host;
+
+use host::Sink;
+pub use host::{Close, Host, Io, Outcome};
 
 /// Ciphertext read from the kernel at once.
 const READ_BYTES: usize = 64 * 1024;
-
-/// Envoy's side of one socket.
-///
-/// `connected` and `drain` may call back into the same [`Socket`].
-pub trait Host {
-    /// The connection's id, once it has one.
-    fn connection_id(&self) -> Option<u64>;
-    /// Reads ciphertext; `Done(0)` means that the other end has closed.
-    fn read(&self, into: &mut [u8]) -> Io;
-    /// Writes ciphertext.
-    fn write(&self, bytes: &[u8]) -> Io;
-    /// Appends plaintext to what the connection has received.
-    fn deliver(&self, plaintext: &[u8]);
-    /// Shows plaintext that waits to be sent, and returns what `encrypt` returns.
-    fn pending(&self, encrypt: &mut dyn FnMut(&[IoSlice<'_>]) -> usize) -> usize;
-    /// Forgets the first `length` bytes that `pending` shows.
-    fn drain(&self, length: usize);
-    /// Whether enough has been read for now.
-    fn wants_a_pause(&self) -> bool;
-    /// Asks for another call of [`Socket::read`].
-    fn read_again(&self);
-    /// Tells that the handshake is done.
-    fn connected(&self);
-}
-
-/// Result of reading or writing ciphertext.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Io {
-    /// So many bytes were moved.
-    Done(usize),
-    /// The kernel would block.
-    Again,
-    /// The connection is broken.
-    Failed,
-}
-
-/// What a read or a write did to the connection.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// The connection must be closed.
-    pub close: bool,
-    /// Plaintext bytes delivered, or drained.
-    pub bytes: usize,
-    /// The other end will send no more.
-    pub end_of_stream: bool,
-}
-
-/// How the connection ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Close {
-    /// This end closes: `close_notify` first.
-    Orderly,
-    /// The other end has gone, or a reset is wanted.
-    Abrupt,
-}
 
 /// Why a connection cannot go on.
 enum Stop {
@@ -191,38 +135,6 @@ impl Socket {
         Ok(())
     }
 
-    /// Keeps the cause of the connection's end; a later one is only its echo.
-    fn note(&self, stop: &Stop) {
-        if self.failure.get().is_some() {
-            return;
-        }
-        let (failure, reason) = match stop {
-            Stop::Gone if self.established.get() => return,
-            Stop::Truncated if self.established.get() => return self.note_truncation(),
-            Stop::Gone | Stop::Truncated => {
-                (Failure::Closed, "closed during the handshake".to_owned())
-            }
-            Stop::Tls(error) => (Failure::of(error), error.to_string()),
-        };
-        let _ = self.failure.set(reason);
-        // In TLS 1.3 a client is done before it learns that the server refuses it.
-        if !self.established.get() || failure == Failure::Alert {
-            count_handshake(self.generation.direction(), Handshake::Failed(failure));
-        }
-    }
-
-    /// What came before may not be all.
-    fn note_truncation(&self) {
-        let _ = self.failure.set("closed without close_notify".to_owned());
-        if let Some(connection) = self
-            .registered
-            .get()
-            .and_then(|id| upstream::CONNECTIONS.recall(id))
-        {
-            connection.mark_truncated();
-        }
-    }
-
     fn feed(&self, host: &dyn Host, mut bytes: &[u8], total: &mut usize) -> Result<(), Stop> {
         while !bytes.is_empty() && !self.peer_closed.get() {
             self.process(&mut bytes).map_err(Stop::Tls)?;
@@ -240,64 +152,6 @@ impl Socket {
             .map_err(|error| Error::General(error.to_string()))?;
         let state = tls.process_new_packets()?;
         self.peer_closed.set(state.peer_has_closed());
-        Ok(())
-    }
-
-    /// Once, when the handshake has just been done: notes its facts, then tells Envoy.
-    fn establish(&self, host: &dyn Host) -> Result<(), Stop> {
-        if self.established.get() || self.tls.borrow().is_handshaking() {
-            return Ok(());
-        }
-        self.accept(host).map_err(Stop::Tls)?;
-        self.established.set(true);
-        // May re-enter `write` or `close`: nothing is borrowed here.
-        host.connected();
-        if self.generation.direction() == Direction::Upstream {
-            waiting::wake();
-        }
-        if self.closed.get() {
-            Err(Stop::Gone)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn accept(&self, host: &dyn Host) -> Result<(), Error> {
-        let tls = self.tls.borrow();
-        let direction = self.generation.direction();
-        let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
-        if resumed {
-            let chain = tls.peer_certificates().unwrap_or_default();
-            self.generation.recheck().recheck(chain, UnixTime::now())?;
-        }
-        // Set once: this function succeeds once.
-        let _ = self
-            .protocol
-            .set(tls.alpn_protocol().unwrap_or_default().to_vec());
-        if let Some(id) = host.connection_id() {
-            self.register(id, &tls)?;
-        }
-        count_handshake(direction, Handshake::Done);
-        if resumed {
-            count_handshake(direction, Handshake::Resumed);
-        }
-        Ok(())
-    }
-
-    fn register(&self, id: u64, tls: &Connection) -> Result<(), Error> {
-        let general = |error: &dyn std::error::Error| Error::General(error.to_string());
-        match (tls, self.generation.signer()) {
-            (Connection::Server(tls), _) => {
-                let facts = Downstream::of(tls).map_err(|error| general(&error))?;
-                downstream::CONNECTIONS.remember(id, facts);
-            }
-            (Connection::Client(tls), Some(signer)) => {
-                let facts = Upstream::of(tls, signer).map_err(|error| general(&error))?;
-                upstream::CONNECTIONS.remember(id, facts);
-            }
-            (Connection::Client(_), None) => return Err(Error::General("no signer".to_owned())),
-        }
-        self.registered.set(Some(id));
         Ok(())
     }
 
@@ -351,16 +205,13 @@ impl Socket {
     /// Hands ciphertext to the kernel: `Done` when none is left.
     fn flush(&self, host: &dyn Host) -> Io {
         let mut tls = self.tls.borrow_mut();
-        let mut sink = Sink {
-            host,
-            stopped: Io::Done(0),
-        };
+        let mut sink = Sink::new(host);
         while tls.wants_write() {
             if tls.write_tls(&mut sink).is_err() {
                 break;
             }
         }
-        sink.stopped
+        sink.stopped()
     }
 
     fn send_close_notify(&self, host: &dyn Host) {
@@ -368,43 +219,6 @@ impl Socket {
             self.tls.borrow_mut().send_close_notify();
         }
         self.flush(host);
-    }
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        let Some(id) = self.registered.get() else {
-            return;
-        };
-        match self.generation.direction() {
-            Direction::Downstream => downstream::CONNECTIONS.forget(id),
-            Direction::Upstream => {
-                upstream::CONNECTIONS.forget(id);
-                // Who waited for this connection may get another one.
-                waiting::wake();
-            }
-        }
-    }
-}
-
-/// [`Host::write`] as rustls wants it.
-struct Sink<'a> {
-    host: &'a dyn Host,
-    stopped: Io,
-}
-
-impl io::Write for Sink<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.host.write(bytes) {
-            Io::Done(count) if count > 0 => return Ok(count),
-            Io::Done(_) | Io::Again => self.stopped = Io::Again,
-            Io::Failed => self.stopped = Io::Failed,
-        }
-        Err(io::ErrorKind::WouldBlock.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -420,3 +234,6 @@ fn with_read_buffer<R>(use_it: impl FnOnce(&mut [u8]) -> R) -> R {
     READ_BUFFER.set(buffer);
     result
 }
+
+#[cfg(test)]
+mod tests;

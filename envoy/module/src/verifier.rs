@@ -208,3 +208,6 @@ fn admit(allow: &AllowList, leaf: &CertificateDer<'_>) -> Result<(), Error> {
         CertificateError::ApplicationVerificationFailure,
     ))
 }
+
+#[cfg(test)]
+mod tests;

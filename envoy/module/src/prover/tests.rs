@@ -1,1 +1,308 @@
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, HashSet};
 
+use tls_session_binding_client::ExporterValue;
+use tls_session_binding_client::exporter;
+
+use super::*;
+use crate::testing::{Ends, handshake};
+
+const TOKEN: &str = "Bearer token.one";
+
+/// A request on its way, as the test wants it.
+#[derive(Default)]
+struct Request {
+    connection: Cell<Option<u64>>,
+    headers: RefCell<HashMap<String, Vec<Vec<u8>>>>,
+    challenge: RefCell<Vec<Vec<u8>>>,
+    answered: Cell<Option<u32>>,
+}
+
+impl Request {
+    fn on(connection: Option<u64>, headers: &[(&str, &str)]) -> Self {
+        let request = Self::default();
+        request.connection.set(connection);
+        let target = [
+            (":method", "GET"),
+            (":authority", "Service.demo:443"),
+            (":path", "/a?b=c"),
+        ];
+        for (name, value) in target.iter().chain(headers) {
+            let mut map = request.headers.borrow_mut();
+            map.entry((*name).to_owned())
+                .or_default()
+                .push(value.as_bytes().to_vec());
+        }
+        request
+    }
+
+    fn proof(&self) -> Option<String> {
+        let headers = self.headers.borrow();
+        let values = headers.get(PROOF)?;
+        assert_eq!(values.len(), 1);
+        String::from_utf8(values[0].clone()).ok()
+    }
+}
+
+impl Exchange for Request {
+    fn connection_id(&self) -> Option<u64> {
+        self.connection.get()
+    }
+
+    fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
+        let headers = self.headers.borrow();
+        let values = headers.get(name).map(Vec::as_slice).unwrap_or_default();
+        read(&values.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+
+    fn response_header(&self, _name: &str, read: &mut dyn FnMut(&[&[u8]])) {
+        read(
+            &self
+                .challenge
+                .borrow()
+                .iter()
+                .map(Vec::as_slice)
+                .collect::<Vec<_>>(),
+        );
+    }
+
+    fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
+        let mut headers = self.headers.borrow_mut();
+        match value {
+            Some(value) => headers.insert(name.to_owned(), vec![value.to_vec()]),
+            None => headers.remove(name),
+        };
+    }
+
+    fn answer(&self, status: u32, _reason: &str) {
+        self.answered.set(Some(status));
+    }
+}
+
+fn prover(config: &str) -> Prover {
+    Prover::load(b"prover", config.as_bytes()).unwrap()
+}
+
+/// Opens connection `id` and gives its exporter value.
+fn connect(ends: &Ends, id: u64) -> ExporterValue {
+    let (client, _) = handshake(&ends.client, &ends.server);
+    let generation = ends.client.current();
+    let connection = Upstream::of(&client, generation.signer().unwrap()).unwrap();
+    upstream::CONNECTIONS.remember(id, connection);
+    exporter::of(&client).unwrap()
+}
+
+fn claims(proof: &str) -> serde_json::Value {
+    let payload = proof.split('.').nth(1).unwrap();
+    serde_json::from_slice(&base64url::decode(payload.as_bytes()).unwrap()).unwrap()
+}
+
+/// One request with `headers` on connection `id`: what the other side gets as a proof.
+fn send(prover: &Prover, id: u64, headers: &[(&str, &str)]) -> Option<String> {
+    let request = Request::on(Some(id), headers);
+    assert_eq!(
+        prover.request(&request, &mut Attempt::default(), None),
+        Step::Continue
+    );
+    request.proof()
+}
+
+fn refused(prover: &Prover, headers: &[(&str, &str)]) -> Option<u32> {
+    let request = Request::on(Some(1), headers);
+    assert_eq!(
+        prover.request(&request, &mut Attempt::default(), None),
+        Step::Answered
+    );
+    assert_eq!(request.proof(), None);
+    request.answered.get()
+}
+
+#[test]
+fn the_proof_is_made_once_for_each_token_on_each_connection() {
+    let ends = Ends::new();
+    let (prover, first, second) = (prover(""), connect(&ends, 1), connect(&ends, 2));
+    let mut seen = HashSet::new();
+    for _ in 0..3 {
+        for token in ["Bearer a", "bearer b"] {
+            for (id, exporter) in [(1, first), (2, second)] {
+                let proof = send(&prover, id, &[("authorization", token)]).unwrap();
+                assert_eq!(claims(&proof)["ekm"], exporter.to_base64url());
+                seen.insert(proof);
+            }
+        }
+    }
+    assert_eq!(seen.len(), 4);
+}
+
+#[test]
+fn a_proof_of_the_application_never_goes_on() {
+    let ends = Ends::new();
+    let (prover, _) = (prover(""), connect(&ends, 1));
+    let forged = [(PROOF, "forged"), (PROOF, "forged too")];
+    assert_eq!(send(&prover, 1, &forged), None);
+    let with_token = [forged.as_slice(), &[("authorization", TOKEN)]].concat();
+    assert_ne!(send(&prover, 1, &with_token).unwrap(), "forged");
+}
+
+#[test]
+fn two_tokens_or_one_that_cannot_be_read_are_refused() {
+    let prover = prover("");
+    let two = [("authorization", "Bearer a"), ("authorization", "Bearer b")];
+    assert_eq!(refused(&prover, &two), Some(400));
+    assert_eq!(
+        refused(&prover, &[("authorization", "Bearer a,Bearer b")]),
+        Some(400)
+    );
+    assert_eq!(
+        refused(&prover, &[("authorization", "Bearer \u{e9}")]),
+        Some(400)
+    );
+}
+
+#[test]
+fn what_has_no_token_passes_unproved_or_is_refused_as_configured() {
+    for headers in [&[][..], &[("authorization", "Basic eDp5")][..]] {
+        assert_eq!(send(&prover(""), 1, headers), None);
+        assert_eq!(
+            refused(&prover(r#"{"without_token": "refuse"}"#), headers),
+            Some(403)
+        );
+    }
+}
+
+#[test]
+fn no_proof_goes_to_a_target_that_is_not_on_the_list() {
+    let ends = Ends::new();
+    connect(&ends, 1);
+    let token = [("authorization", TOKEN)];
+    for (allow, admitted) in [
+        (r#"{"hosts": ["service.demo"], "paths": ["/a"]}"#, true),
+        (r#"{"hosts": ["other.demo"]}"#, false),
+        (r#"{"paths": ["/b"]}"#, false),
+    ] {
+        let config = format!(r#"{{"allow": {allow}}}"#);
+        assert_eq!(
+            send(&prover(&config), 1, &token).is_some(),
+            admitted,
+            "{allow}"
+        );
+        if !admitted {
+            let config = format!(r#"{{"allow": {allow}, "not_allowed": "refuse"}}"#);
+            assert_eq!(refused(&prover(&config), &token), Some(403));
+        }
+    }
+}
+
+#[test]
+fn a_request_waits_for_its_connection_and_is_refused_when_it_gets_none() {
+    let ends = Ends::new();
+    let prover = prover(r#"{"max_wait": "3s"}"#);
+    let request = Request::on(None, &[("authorization", TOKEN)]);
+    let mut attempt = Attempt::default();
+    let Step::Wait { until } = prover.request(&request, &mut attempt, None) else {
+        panic!()
+    };
+    let left = until.duration_since(Instant::now()).as_secs_f32();
+    assert!((2.0..=3.0).contains(&left), "{left}");
+    assert_eq!(prover.resume(&request, &mut attempt), Step::Answered);
+    assert_eq!(request.answered.get(), Some(503));
+    let exporter = connect(&ends, 1);
+    request.connection.set(Some(1));
+    assert_eq!(prover.resume(&request, &mut attempt), Step::Continue);
+    assert_eq!(
+        claims(&request.proof().unwrap())["ekm"],
+        exporter.to_base64url()
+    );
+}
+
+#[test]
+fn a_connection_of_another_socket_cannot_be_proved_to() {
+    assert_eq!(refused(&prover(""), &[("authorization", TOKEN)]), Some(503));
+}
+
+#[test]
+fn claims_of_the_request_make_a_new_proof_each_time() {
+    let ends = Ends::new();
+    connect(&ends, 1);
+    let prover = prover(r#"{"claims": ["htm", "htu", "jti"]}"#);
+    let first = send(&prover, 1, &[("authorization", TOKEN)]).unwrap();
+    let second = send(&prover, 1, &[("authorization", TOKEN)]).unwrap();
+    assert_eq!(claims(&first)["htm"], "GET");
+    assert_eq!(claims(&first)["htu"], "https://Service.demo:443/a");
+    assert_ne!(claims(&first)["jti"], claims(&second)["jti"]);
+}
+
+#[test]
+fn claims_of_the_route_come_before_those_of_the_filter() {
+    let ends = Ends::new();
+    connect(&ends, 1);
+    let request = Request::on(Some(1), &[("authorization", TOKEN)]);
+    let route = Claims {
+        htm: true,
+        ..Claims::default()
+    };
+    prover("").request(&request, &mut Attempt::default(), Some(route));
+    let claims = claims(&request.proof().unwrap());
+    assert_eq!(
+        (claims.get("htm").is_some(), claims.get("htu").is_some()),
+        (true, false)
+    );
+}
+
+#[test]
+fn a_refused_proof_is_not_sent_again_on_any_connection() {
+    let ends = Ends::new();
+    let prover = prover("");
+    for id in [1, 2] {
+        connect(&ends, id);
+    }
+    let token = [("authorization", TOKEN)];
+    let other = send(&prover, 1, &[("authorization", "Bearer other")]);
+    let request = Request::on(Some(1), &token);
+    let mut attempt = Attempt::default();
+    prover.request(&request, &mut attempt, None);
+    let before = request.proof();
+    let challenge = b"Bearer error=\"invalid_proof\", error_description=\"too old\"";
+    request.challenge.borrow_mut().push(challenge.to_vec());
+    prover.response(&request, &mut attempt);
+    assert_ne!(send(&prover, 1, &token), before);
+    assert_eq!(
+        send(&prover, 1, &[("authorization", "Bearer other")]),
+        other
+    );
+}
+
+#[test]
+fn other_refusals_leave_the_proof_as_it_is() {
+    let ends = Ends::new();
+    let prover = prover("");
+    connect(&ends, 1);
+    let request = Request::on(Some(1), &[("authorization", TOKEN)]);
+    let mut attempt = Attempt::default();
+    prover.request(&request, &mut attempt, None);
+    request
+        .challenge
+        .borrow_mut()
+        .push(b"Bearer error=\"invalid_token\"".to_vec());
+    prover.response(&request, &mut attempt);
+    assert_eq!(
+        send(&prover, 1, &[("authorization", TOKEN)]),
+        request.proof()
+    );
+}
+
+#[test]
+fn a_connection_that_was_cut_off_is_known_when_its_response_seems_complete() {
+    let ends = Ends::new();
+    let prover = prover("");
+    connect(&ends, 1);
+    let request = Request::on(Some(1), &[]);
+    assert!(!prover.response_is_truncated(&request));
+    upstream::CONNECTIONS.recall(1).unwrap().mark_truncated();
+    assert!(prover.response_is_truncated(&request));
+}
+
+#[test]
+fn the_filter_has_a_name() {
+    assert!(Prover::load(b"other", b"").is_err());
+}

@@ -1,1 +1,105 @@
+use std::cell::RefCell;
+use std::collections::HashMap;
 
+use super::*;
+use crate::testing::{Authority, Ends, Says, handshake};
+
+#[derive(Default)]
+struct State(u64, RefCell<HashMap<String, String>>);
+
+impl FilterState for State {
+    fn connection_id(&self) -> u64 {
+        self.0
+    }
+
+    fn set(&self, key: &str, value: &[u8]) {
+        let value = String::from_utf8(value.to_vec()).unwrap();
+        assert!(
+            self.1.borrow_mut().insert(key.to_owned(), value).is_none(),
+            "{key} twice"
+        );
+    }
+}
+
+fn published(id: u64) -> HashMap<String, String> {
+    let state = State(id, RefCell::default());
+    publish(&state);
+    state.1.into_inner()
+}
+
+#[test]
+fn the_facts_of_the_handshake_are_published() {
+    let ends = Ends::new();
+    let (_, server) = handshake(&ends.client, &ends.server);
+    let facts = Downstream::of(&server).unwrap();
+    let (exporter, der) = (
+        facts.exporter.to_base64url(),
+        facts.certificate.clone().unwrap(),
+    );
+    CONNECTIONS.remember(5, facts);
+    let values = published(5);
+    let certificate = Certificate::of_der(&der).unwrap();
+    for (key, value) in [
+        (EXPORTER, exporter.as_str()),
+        (CLIENT_CERTIFICATE, &STANDARD.encode(&der)),
+        (TLS_VERSION, "TLSv1.3"),
+        (CIPHER_SUITE, "TLS13_AES_256_GCM_SHA384"),
+        (SERVER_NAME, "service.demo"),
+        (RESUMED, "false"),
+        (SPIFFE_ID, "spiffe://demo/service"),
+        (DNS_NAMES, "service.demo"),
+        (SUBJECT, "CN=service"),
+        (THUMBPRINT, &certificate.thumbprint().to_base64url()),
+    ] {
+        assert_eq!(values[key], value, "{key}");
+    }
+    assert!(values[FORWARDED].ends_with(";URI=spiffe://demo/service;DNS=service.demo"));
+}
+
+#[test]
+fn a_client_without_certificate_is_published_as_having_none() {
+    let ends = Ends::new();
+    let (_, server) = handshake(&ends.client, &ends.server);
+    let facts = Downstream {
+        certificate: None,
+        ..Downstream::of(&server).unwrap()
+    };
+    CONNECTIONS.remember(5, facts);
+    let values = published(5);
+    assert_eq!(values[CLIENT_CERTIFICATE], "");
+    assert!(!values.contains_key(SPIFFE_ID) && !values.contains_key(FORWARDED));
+}
+
+#[test]
+fn nothing_is_published_of_a_connection_that_is_not_known() {
+    assert!(published(6).is_empty());
+}
+
+#[test]
+fn no_name_can_end_its_pair_or_its_element_in_the_forwarded_certificate() {
+    let says = Says {
+        subject: "a\",By=\\evil",
+        names: vec!["spiffe://demo/a,By=evil;x"],
+        ..Says::default()
+    };
+    let der = Authority::new("a").issue(&says).der;
+    let element = forwarded(&der, &Certificate::of_der(&der).unwrap());
+    let (_, names) = element.split_once(";Subject=").unwrap();
+    assert!(
+        names.contains(r#"URI="spiffe://demo/a,By=evil;x""#),
+        "{names}"
+    );
+    assert!(
+        !names
+            .replace("\\\"", "")
+            .replace(['\\'], "")
+            .contains("\",By"),
+        "{names}"
+    );
+}
+
+#[test]
+fn the_filter_has_a_name_and_nothing_to_configure() {
+    assert!(check_config(b"publish", b"").is_ok() && check_config(b"publish", b" {} ").is_ok());
+    assert!(check_config(b"publish", b"{\"a\": 1}").is_err() && check_config(b"x", b"").is_err());
+}

@@ -1,0 +1,129 @@
+//! Both ends of a connection's life: the accepted handshake, and the cause of its end.
+
+use rustls::{Connection, Error, HandshakeKind};
+use rustls_pki_types::UnixTime;
+
+use super::host::Host;
+use super::{Socket, Stop};
+use crate::config::Direction;
+use crate::downstream::{self, Downstream};
+use crate::failure::Failure;
+use crate::metrics::{Handshake, count_handshake};
+use crate::upstream::{self, Upstream};
+use crate::waiting;
+
+impl Socket {
+    /// Once, when the handshake has just been done: notes its facts, then tells Envoy.
+    pub(super) fn establish(&self, host: &dyn Host) -> Result<(), Stop> {
+        if self.established.get() || self.tls.borrow().is_handshaking() {
+            return Ok(());
+        }
+        self.accept(host).map_err(Stop::Tls)?;
+        self.established.set(true);
+        // May re-enter `write` or `close`: nothing is borrowed here.
+        host.connected();
+        if self.generation.direction() == Direction::Upstream {
+            waiting::wake();
+        }
+        if self.closed.get() {
+            Err(Stop::Gone)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn accept(&self, host: &dyn Host) -> Result<(), Error> {
+        let tls = self.tls.borrow();
+        let direction = self.generation.direction();
+        let resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        if resumed {
+            let chain = tls.peer_certificates().unwrap_or_default();
+            self.generation.recheck().recheck(chain, UnixTime::now())?;
+        }
+        // Set once: this function succeeds once.
+        let _ = self
+            .protocol
+            .set(tls.alpn_protocol().unwrap_or_default().to_vec());
+        if let Some(id) = host.connection_id() {
+            self.register(id, &tls)?;
+        }
+        count_handshake(direction, Handshake::Done);
+        if resumed {
+            count_handshake(direction, Handshake::Resumed);
+        }
+        Ok(())
+    }
+
+    fn register(&self, id: u64, tls: &Connection) -> Result<(), Error> {
+        let general = |error: &dyn std::error::Error| Error::General(error.to_string());
+        match (tls, self.generation.signer()) {
+            (Connection::Server(tls), _) => {
+                let facts = Downstream::of(tls).map_err(|error| general(&error))?;
+                downstream::CONNECTIONS.remember(id, facts);
+            }
+            (Connection::Client(tls), Some(signer)) => {
+                let facts = Upstream::of(tls, signer).map_err(|error| general(&error))?;
+                upstream::CONNECTIONS.remember(id, facts);
+            }
+            (Connection::Client(_), None) => return Err(Error::General("no signer".to_owned())),
+        }
+        self.registered.set(Some(id));
+        Ok(())
+    }
+
+    /// Keeps the cause of the connection's end; a later one is only its echo.
+    pub(super) fn note(&self, stop: &Stop) {
+        if self.failure.get().is_some() {
+            return;
+        }
+        let (failure, reason) = match stop {
+            Stop::Gone if self.established.get() => return,
+            Stop::Truncated if self.established.get() => return self.note_truncation(),
+            Stop::Gone | Stop::Truncated => {
+                (Failure::Closed, "closed during the handshake".to_owned())
+            }
+            Stop::Tls(error) => (Failure::of(error), words(error)),
+        };
+        let _ = self.failure.set(reason);
+        // In TLS 1.3 a client is done before it learns that the server refuses it.
+        if !self.established.get() || failure == Failure::Alert {
+            count_handshake(self.generation.direction(), Handshake::Failed(failure));
+        }
+    }
+
+    /// What came before may not be all.
+    fn note_truncation(&self) {
+        let _ = self.failure.set("closed without close_notify".to_owned());
+        if let Some(connection) = self
+            .registered
+            .get()
+            .and_then(|id| upstream::CONNECTIONS.recall(id))
+        {
+            connection.mark_truncated();
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let Some(id) = self.registered.get() else {
+            return;
+        };
+        match self.generation.direction() {
+            Direction::Downstream => downstream::CONNECTIONS.forget(id),
+            Direction::Upstream => {
+                upstream::CONNECTIONS.forget(id);
+                // Who waited for this connection may get another one.
+                waiting::wake();
+            }
+        }
+    }
+}
+
+/// What failed, for access logs. There is nothing secret in what rustls says.
+fn words(error: &Error) -> String {
+    match Failure::of(error) {
+        Failure::NotAllowed => "peer certificate is not on the allow-list".to_owned(),
+        _ => error.to_string(),
+    }
+}
