@@ -69,3 +69,17 @@ tools:
 	done
 	@rustup target list --installed >/dev/null 2>&1 || rustup toolchain install
 	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
+
+# Packages, manifests, monitoring and guides: tests in Python, against the same artifacts.
+MESH := target/mesh/.installed
+MESH_TEST := cd tests/mesh && ../../target/mesh/bin/python -m unittest
+
+.PHONY: manifests
+
+$(MESH): tests/mesh/requirements.txt | tools
+	python3 -m venv target/mesh
+	target/mesh/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
+manifests: build $(MESH) ## Validate the Kubernetes manifests and run what Istio makes of them
+	$(MESH_TEST) test_manifests
