@@ -77,11 +77,20 @@ const PER_DIRECTION: usize = 2 + Failure::ALL.len();
 /// All counters.
 const TOTAL: usize = COUNTERS.len() + 2 * PER_DIRECTION;
 
-/// What was counted since it was last handed over.
-static COUNTS: [AtomicU64; TOTAL] = [const { AtomicU64::new(0) }; TOTAL];
+static MODULE: Metrics = Metrics::new();
 
-static EXPORTERS: Mutex<Vec<(u64, Box<dyn Exporter>)>> = Mutex::new(Vec::new());
-static NEXT_EXPORTER: AtomicU64 = AtomicU64::new(0);
+/// Counts, and who takes them.
+struct Metrics {
+    /// What was counted since it was last handed over.
+    counts: [AtomicU64; TOTAL],
+    exporters: Mutex<Exporters>,
+}
+
+struct Exporters {
+    next: u64,
+    /// The first one is used.
+    registered: Vec<(u64, Box<dyn Exporter>)>,
+}
 
 /// One of Envoy's places for stats. Its counters have the order of [`counter_names`], its gauges
 /// that of [`gauge_names`].
@@ -122,24 +131,12 @@ pub fn gauge_names() -> Vec<String> {
 
 /// Counts an event.
 pub fn count(counter: Counter) {
-    let index = COUNTERS.iter().position(|(one, _)| *one == counter);
-    add(index.unwrap_or_default());
+    MODULE.add(counter_index(counter));
 }
 
 /// Counts a handshake.
 pub fn count_handshake(direction: Direction, handshake: Handshake) {
-    let first = COUNTERS.len() + usize::from(direction == Direction::Upstream) * PER_DIRECTION;
-    add(first
-        + match handshake {
-            Handshake::Done => 0,
-            Handshake::Resumed => 1,
-            Handshake::Failed(failure) => {
-                2 + Failure::ALL
-                    .iter()
-                    .position(|one| *one == failure)
-                    .unwrap_or_default()
-            }
-        });
+    MODULE.add(handshake_index(direction, handshake));
 }
 
 /// Where in Envoy's stats an [`Exporter`] writes.
@@ -153,48 +150,97 @@ pub enum Scope {
 
 /// Hands counts over through `exporter` from now on.
 pub fn register(exporter: Box<dyn Exporter>, scope: Scope) -> Registration {
-    let id = NEXT_EXPORTER.fetch_add(1, Relaxed);
-    let mut exporters = exporters();
-    match scope {
-        Scope::Process => exporters.insert(0, (id, exporter)),
-        Scope::Cluster => exporters.push((id, exporter)),
-    }
-    Registration(id)
+    Registration(MODULE.register(exporter, scope))
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        exporters().retain(|(id, _)| *id != self.0);
+        MODULE.forget(self.0);
     }
 }
 
 /// Hands over what was counted; `expiries` are the gauges' values, where there is one.
 pub fn flush(expiries: [Option<u64>; 2]) {
-    let exporters = exporters();
-    let Some((_, exporter)) = exporters.first() else {
-        return;
-    };
-    for (index, count) in COUNTS.iter().enumerate() {
-        match count.swap(0, Relaxed) {
-            0 => {}
-            value => exporter.add(index, value),
+    MODULE.flush(expiries);
+}
+
+impl Metrics {
+    const fn new() -> Self {
+        Self {
+            counts: [const { AtomicU64::new(0) }; TOTAL],
+            exporters: Mutex::new(Exporters {
+                next: 0,
+                registered: Vec::new(),
+            }),
         }
     }
-    for (index, expiry) in expiries.into_iter().enumerate() {
-        if let Some(expiry) = expiry {
-            exporter.set(index, expiry);
+
+    fn add(&self, index: usize) {
+        if let Some(count) = self.counts.get(index) {
+            count.fetch_add(1, Relaxed);
         }
+    }
+
+    fn register(&self, exporter: Box<dyn Exporter>, scope: Scope) -> u64 {
+        let mut exporters = self.exporters();
+        exporters.next += 1;
+        let id = exporters.next;
+        match scope {
+            Scope::Process => exporters.registered.insert(0, (id, exporter)),
+            Scope::Cluster => exporters.registered.push((id, exporter)),
+        }
+        id
+    }
+
+    fn forget(&self, id: u64) {
+        self.exporters().registered.retain(|(one, _)| *one != id);
+    }
+
+    fn flush(&self, expiries: [Option<u64>; 2]) {
+        let exporters = self.exporters();
+        let Some((_, exporter)) = exporters.registered.first() else {
+            return;
+        };
+        for (index, count) in self.counts.iter().enumerate() {
+            match count.swap(0, Relaxed) {
+                0 => {}
+                value => exporter.add(index, value),
+            }
+        }
+        for (index, expiry) in expiries.into_iter().enumerate() {
+            if let Some(expiry) = expiry {
+                exporter.set(index, expiry);
+            }
+        }
+    }
+
+    fn exporters(&self) -> MutexGuard<'_, Exporters> {
+        self.exporters
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn add(index: usize) {
-    if let Some(count) = COUNTS.get(index) {
-        count.fetch_add(1, Relaxed);
-    }
+fn counter_index(counter: Counter) -> usize {
+    COUNTERS
+        .iter()
+        .position(|(one, _)| *one == counter)
+        .unwrap_or_default()
 }
 
-fn exporters() -> MutexGuard<'static, Vec<(u64, Box<dyn Exporter>)>> {
-    EXPORTERS.lock().unwrap_or_else(PoisonError::into_inner)
+fn handshake_index(direction: Direction, handshake: Handshake) -> usize {
+    let first = COUNTERS.len() + usize::from(direction == Direction::Upstream) * PER_DIRECTION;
+    first
+        + match handshake {
+            Handshake::Done => 0,
+            Handshake::Resumed => 1,
+            Handshake::Failed(failure) => {
+                2 + Failure::ALL
+                    .iter()
+                    .position(|one| *one == failure)
+                    .unwrap_or_default()
+            }
+        }
 }
 
 #[cfg(test)]
@@ -235,15 +281,23 @@ mod tests {
     #[test]
     fn counts_are_handed_over_once_under_their_names() {
         let (cluster, process) = (Seen::default(), Seen::default());
-        let _cluster = register(Box::new(cluster.clone()), Scope::Cluster);
-        let registration = register(Box::new(process.clone()), Scope::Process);
-        count(Counter::WaitsExpired);
-        count(Counter::WaitsExpired);
-        count(Counter::Panics);
-        count_handshake(Direction::Downstream, Handshake::Done);
-        count_handshake(Direction::Upstream, Handshake::Failed(Failure::Closed));
-        flush([Some(5), None]);
-        flush([None, None]);
+        let metrics = Metrics::new();
+        metrics.register(Box::new(cluster.clone()), Scope::Cluster);
+        let preferred = metrics.register(Box::new(process.clone()), Scope::Process);
+        for counter in [
+            Counter::WaitsExpired,
+            Counter::WaitsExpired,
+            Counter::Panics,
+        ] {
+            metrics.add(counter_index(counter));
+        }
+        metrics.add(handshake_index(Direction::Downstream, Handshake::Done));
+        metrics.add(handshake_index(
+            Direction::Upstream,
+            Handshake::Failed(Failure::Closed),
+        ));
+        metrics.flush([Some(5), None]);
+        metrics.flush([None, None]);
         let seen = process.0.lock().unwrap();
         let expected = [
             ("downstream.certificate_expires_at", 5),
@@ -259,9 +313,9 @@ mod tests {
                 .eq(expected),
             "{seen:?}"
         );
-        drop(registration);
-        count(Counter::Panics);
-        flush([None, None]);
+        metrics.forget(preferred);
+        metrics.add(counter_index(Counter::Panics));
+        metrics.flush([None, None]);
         assert_eq!(cluster.0.lock().unwrap().len(), 1);
     }
 }

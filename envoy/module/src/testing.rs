@@ -212,10 +212,10 @@ pub(crate) fn handshake(
     server: &Endpoint,
 ) -> (ClientConnection, ServerConnection) {
     let Connection::Client(mut client) = client.current().open().unwrap() else {
-        unreachable!()
+        panic!("not a client")
     };
     let Connection::Server(mut server) = server.current().open().unwrap() else {
-        unreachable!()
+        panic!("not a server")
     };
     while client.wants_write() || server.wants_write() {
         let mut bytes = Vec::new();

@@ -5,101 +5,21 @@ use std::ffi::c_void;
 use std::mem::take;
 
 use super::callbacks as envoy;
+use super::exchange::EnvoyExchange;
 use super::parked::Waiter;
 use super::types::{Buffer, CONTINUE, attempt, guard};
 use super::{Configured, give, stats, take_back};
 use crate::config::prover::Claims;
 use crate::log;
-use crate::prover::{Attempt, Exchange, Prover, Step};
+use crate::prover::{Attempt, Exchange as _, Prover, Step};
 use crate::waiting::{self, Place};
 
-/// Header maps.
-const REQUEST: u32 = 0;
-const RESPONSE: u32 = 2;
 /// Headers status: stop here, an answer has been given.
 const STOP: u32 = 1;
 /// Headers status: stop here with all that follows, and let the sender feel it.
 const STOP_ALL: u32 = 4;
 /// Reset reason: by this side.
 const LOCAL_RESET: u32 = 0;
-/// More values of one header than this are not looked at: two are too many already.
-const MAX_VALUES: usize = 8;
-
-/// Envoy's side of one attempt to send a request.
-struct EnvoyExchange(*mut c_void);
-
-impl EnvoyExchange {
-    fn header(&self, map: u32, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
-        let mut values = [[].as_slice(); MAX_VALUES];
-        let mut count = 0;
-        for (index, slot) in values.iter_mut().enumerate() {
-            let mut value = Buffer::EMPTY;
-            // SAFETY: the filter is alive; Envoy reads the name, writes value and count.
-            let found = unsafe {
-                envoy::envoy_dynamic_module_callback_http_get_header(
-                    self.0,
-                    map,
-                    Buffer::of(name.as_bytes()),
-                    &raw mut value,
-                    index,
-                    &raw mut count,
-                )
-            };
-            if !found || index >= count {
-                break;
-            }
-            // SAFETY: valid until the hook ends or a header is set; `read` has no way to set one.
-            *slot = unsafe { value.bytes() };
-            if index + 1 == count {
-                break;
-            }
-        }
-        read(values.get(..count.min(MAX_VALUES)).unwrap_or_default());
-    }
-}
-
-impl Exchange for EnvoyExchange {
-    fn connection_id(&self) -> Option<u64> {
-        // SAFETY: the filter is alive during its hooks, and while it waits.
-        let id =
-            unsafe { envoy::envoy_dynamic_module_callback_http_get_upstream_connection_id(self.0) };
-        (id != 0).then_some(id)
-    }
-
-    fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
-        self.header(REQUEST, name, read);
-    }
-
-    fn response_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
-        self.header(RESPONSE, name, read);
-    }
-
-    fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
-        // SAFETY: Envoy copies name and value; a null value removes the header.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_http_set_header(
-                self.0,
-                REQUEST,
-                Buffer::of(name.as_bytes()),
-                value.map_or(Buffer::EMPTY, Buffer::of),
-            );
-        }
-    }
-
-    fn answer(&self, status: u32, reason: &str) {
-        // SAFETY: Envoy copies the texts; there are no headers.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_http_send_response(
-                self.0,
-                status,
-                std::ptr::null(),
-                0,
-                Buffer::of(reason.as_bytes()),
-                Buffer::of(reason.as_bytes()),
-            );
-        }
-    }
-}
 
 /// One attempt, as Envoy holds it.
 pub(super) struct Slot {

@@ -9,10 +9,12 @@
 )]
 
 mod callbacks;
+mod exchange;
 mod http;
 mod network;
 mod parked;
 mod socket;
+mod socket_host;
 mod stats;
 mod types;
 

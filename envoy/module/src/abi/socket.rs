@@ -2,133 +2,18 @@
 
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::io::IoSlice;
 use std::sync::Arc;
 
-use super::callbacks as envoy;
+use super::socket_host::EnvoySocket;
 use super::types::{Buffer, IoResult, attempt, guard};
 use super::{Configured, give, take_back};
 use crate::config::Direction;
 use crate::endpoint::Endpoint;
-use crate::socket::{Close, Host, Io, Outcome, Socket};
+use crate::socket::{Close, Outcome, Socket};
 use crate::{log, ticker};
 
-/// Most slices of Envoy's write buffer that one round encrypts.
-const MAX_SLICES: usize = 16;
-/// `raise_event` value of a finished handshake.
-const CONNECTED: u32 = 2;
 /// `close` value of a connection that this side closes.
 const LOCAL_CLOSE: u32 = 1;
-
-/// Envoy's side of one socket.
-struct EnvoySocket(*mut c_void);
-
-impl Host for EnvoySocket {
-    fn connection_id(&self) -> Option<u64> {
-        let mut id = 0;
-        // SAFETY: Envoy keeps the socket alive until `destroy`; `id` outlives the call.
-        let known = unsafe {
-            envoy::envoy_dynamic_module_callback_transport_socket_get_connection_id(
-                self.0,
-                &raw mut id,
-            )
-        };
-        known.then_some(id)
-    }
-
-    fn read(&self, into: &mut [u8]) -> Io {
-        let mut count = 0;
-        // SAFETY: the pointer and the length describe `into`, which nothing else borrows.
-        let status = unsafe {
-            envoy::envoy_dynamic_module_callback_transport_socket_io_read(
-                self.0,
-                into.as_mut_ptr(),
-                into.len(),
-                &raw mut count,
-            )
-        };
-        io(status, count.min(into.len()))
-    }
-
-    fn write(&self, bytes: &[u8]) -> Io {
-        let mut count = 0;
-        // SAFETY: the pointer and the length describe `bytes`.
-        let status = unsafe {
-            envoy::envoy_dynamic_module_callback_transport_socket_io_write(
-                self.0,
-                bytes.as_ptr(),
-                bytes.len(),
-                &raw mut count,
-            )
-        };
-        io(status, count.min(bytes.len()))
-    }
-
-    fn deliver(&self, plaintext: &[u8]) {
-        // SAFETY: Envoy copies the bytes before the call returns.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_transport_socket_read_buffer_add(
-                self.0,
-                plaintext.as_ptr(),
-                plaintext.len(),
-            );
-        }
-    }
-
-    fn pending(&self, encrypt: &mut dyn FnMut(&[IoSlice<'_>]) -> usize) -> usize {
-        let mut buffers = [Buffer::EMPTY; MAX_SLICES];
-        let mut count = MAX_SLICES;
-        // SAFETY: Envoy writes at most `count` elements and says how many.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_transport_socket_write_buffer_get_slices(
-                self.0,
-                buffers.as_mut_ptr(),
-                &raw mut count,
-            );
-        }
-        // SAFETY: the slices stay valid until the write buffer is drained; `encrypt` has no way
-        // to drain it, and they do not outlive this call.
-        let slices = buffers.map(|buffer| IoSlice::new(unsafe { buffer.bytes() }));
-        slices.get(..count).map_or(0, encrypt)
-    }
-
-    fn drain(&self, length: usize) {
-        // SAFETY: the socket is alive; Envoy bounds nothing, and `length` was counted from `pending`.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_transport_socket_write_buffer_drain(
-                self.0, length,
-            );
-        }
-    }
-
-    fn wants_a_pause(&self) -> bool {
-        // SAFETY: the socket is alive.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_transport_socket_should_drain_read_buffer(self.0)
-        }
-    }
-
-    fn read_again(&self) {
-        // SAFETY: the socket is alive; this only schedules an event.
-        unsafe { envoy::envoy_dynamic_module_callback_transport_socket_set_is_readable(self.0) }
-    }
-
-    fn connected(&self) {
-        // SAFETY: the socket is alive. The call may re-enter the module: `Socket` borrows nothing
-        // across it.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_transport_socket_raise_event(self.0, CONNECTED);
-        }
-    }
-}
-
-fn io(status: u32, count: usize) -> Io {
-    match status {
-        0 => Io::Done(count),
-        1 => Io::Again,
-        _ => Io::Failed,
-    }
-}
 
 /// One connection: the safe state machine, and whether a panic has ended it.
 struct Slot {
@@ -331,4 +216,22 @@ extern "C" fn envoy_dynamic_module_on_transport_socket_start_secure_transport(
     _slot: *const Slot,
 ) -> bool {
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Ends;
+
+    #[test]
+    fn a_panic_in_a_hook_closes_that_connection_for_good() {
+        let socket = Socket::open(Ends::new().server.current()).unwrap();
+        let slot = Slot {
+            socket,
+            panicked: Cell::new(false),
+        };
+        assert_eq!(slot.run(|_| Outcome::default()).close, 0);
+        assert_eq!(slot.run(|_| panic!("as a test")).close, 1);
+        assert_eq!(slot.run(|_| Outcome::default()).close, 1);
+    }
 }

@@ -1,0 +1,171 @@
+//! Drives the module's hooks as Envoy does, without Envoy, so that valgrind can watch.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a test's stand-in for Envoy"
+)]
+
+mod envoy;
+mod module;
+
+use std::ffi::CStr;
+use std::ptr::null_mut;
+
+use envoy::*;
+use module::{Module, Socket, shuttle};
+
+#[test]
+fn the_module_names_the_version_of_the_abi() {
+    // SAFETY: the hook returns a constant.
+    let version = unsafe { CStr::from_ptr(program_init()) };
+    assert_eq!(version, c"v0.2.0");
+}
+
+#[test]
+fn two_ends_of_the_module_talk_through_the_hooks() {
+    let module = Module::load();
+    let (client, server) = module.connect(10);
+    assert_eq!(
+        (client.envoy.connected.get(), server.envoy.connected.get()),
+        (1, 1)
+    );
+    assert_eq!(server.protocol().length, 2);
+    assert!(socket_can_flush(pointer(&*server.envoy), server.module));
+    let data: Vec<u8> = (0..100_000_u32)
+        .map(|number| number.to_le_bytes()[0])
+        .collect();
+    for (from, to) in [(&client, &server), (&server, &client)] {
+        let mut sent = from.send(&data).bytes;
+        while sent < data.len() as u64 {
+            sent += from.send(&[]).bytes;
+        }
+        shuttle(from, to);
+        assert_eq!(*to.envoy.received.borrow(), data);
+    }
+}
+
+#[test]
+fn the_facts_of_a_client_reach_the_filter_state() {
+    let module = Module::load();
+    let (_client, server) = module.connect(20);
+    let config = network_config_new(null_mut(), Buffer::of(b"publish"), Buffer::of(b""));
+    let filter = NetworkFilter {
+        id: server.envoy.id,
+        ..NetworkFilter::default()
+    };
+    network_event(pointer(&filter), pointer(&filter), 2);
+    let state = filter.state.borrow();
+    assert_eq!(state["tls_session_binding.exporter"].len(), 43);
+    assert_eq!(state["tls_session_binding.dns_names"], "service.demo");
+    network_config_destroy(config);
+}
+
+#[test]
+fn a_request_waits_is_woken_and_gets_its_proof() {
+    let module = Module::load();
+    let config = http_config_new(null_mut(), Buffer::of(b"prover"), Buffer::of(b"{}"));
+    let stream = Stream::default();
+    for (name, value) in [
+        ("authorization", "Bearer token"),
+        ("session-binding-proof", "forged"),
+    ] {
+        stream
+            .headers
+            .borrow_mut()
+            .insert(name.to_owned(), value.to_owned());
+    }
+    let filter = http_new(config, pointer(&stream));
+    assert_eq!(http_request(pointer(&stream), filter, true), 4);
+    assert!(
+        !stream
+            .headers
+            .borrow()
+            .contains_key("session-binding-proof")
+    );
+    stream.connection.set(31);
+    let (_client, _server) = module.connect(30);
+    assert!(
+        SCHEDULED
+            .lock()
+            .unwrap()
+            .contains(&(pointer(&stream) as usize))
+    );
+    http_scheduled(pointer(&stream), filter, 0);
+    assert_eq!(stream.continued.get(), 1);
+    assert_eq!(
+        stream.headers.borrow()["session-binding-proof"]
+            .split('.')
+            .count(),
+        3
+    );
+    assert_eq!(http_response(pointer(&stream), filter, false), 0);
+    http_destroy(filter);
+    http_config_destroy(config);
+}
+
+#[test]
+fn a_request_that_ends_while_it_waits_is_not_touched_again() {
+    let module = Module::load();
+    let config = http_config_new(null_mut(), Buffer::of(b"prover"), Buffer::of(b"{}"));
+    let stream = Box::new(Stream::default());
+    stream
+        .headers
+        .borrow_mut()
+        .insert("authorization".to_owned(), "Bearer token".to_owned());
+    let filter = http_new(config, pointer(&*stream));
+    assert_eq!(http_request(pointer(&*stream), filter, true), 4);
+    http_destroy(filter);
+    drop(stream);
+    drop(module.connect(40));
+    http_config_destroy(config);
+}
+
+#[test]
+fn broken_input_ends_that_connection_and_tells_why() {
+    let module = Module::load();
+    let server = Socket::new(module.downstream, 50);
+    server
+        .envoy
+        .from_peer
+        .borrow_mut()
+        .extend(b"GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(server.read().close, 1);
+    let mut reason = Buffer::of(b"");
+    socket_failure(pointer(&*server.envoy), server.module, &raw mut reason);
+    assert!(reason.length > 0);
+    assert!(!socket_can_flush(pointer(&*server.envoy), server.module));
+}
+
+#[test]
+fn wrong_configurations_are_refused_by_every_extension() {
+    let json = || Buffer::of(b"{\"unknown\": 1}");
+    assert!(socket_config_new(null_mut(), Buffer::of(b"tls"), json(), false).is_null());
+    assert!(network_config_new(null_mut(), Buffer::of(b"publish"), json()).is_null());
+    assert!(http_config_new(null_mut(), Buffer::of(b"prover"), json()).is_null());
+}
+
+#[test]
+fn the_thread_hands_over_what_was_counted() {
+    let module = Module::load();
+    let config = network_config_new(null_mut(), Buffer::of(b"publish"), Buffer::of(b""));
+    drop(module.connect(60));
+    let name = "tls_session_binding.downstream.handshakes";
+    let counted = || {
+        COUNTED
+            .lock()
+            .unwrap()
+            .iter()
+            .any(|(one, count)| one == name && *count > 0)
+    };
+    for _ in 0..100 {
+        if counted() {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert!(counted());
+    network_config_destroy(config);
+}
