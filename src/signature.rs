@@ -4,6 +4,7 @@
 use jwt_compact::AlgorithmSignature as _;
 use jwt_compact::alg::{Es256, Rsa};
 use p384::ecdsa::signature::Verifier as _;
+use rsa::traits::PublicKeyParts as _;
 
 use crate::algorithm::Algorithm;
 use crate::public_key::{Material, PublicKey};
@@ -48,8 +49,10 @@ impl SignatureVerifier for RustCrypto {
                 ed25519_dalek::Signature::from_slice(signature)
                     .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok())
             }
-            (_, Material::Rsa(key)) => rsa_algorithm(algorithm)
-                .is_some_and(|algorithm| verify_jose(&algorithm, key, message, signature)),
+            (_, Material::Rsa(key)) => rsa_algorithm(algorithm).is_some_and(|algorithm| {
+                is_below_modulus(signature, key)
+                    && verify_jose(&algorithm, key, message, signature)
+            }),
             _ => false,
         }
     }
@@ -63,6 +66,11 @@ fn verify_jose<A: jwt_compact::Algorithm>(
 ) -> bool {
     A::Signature::try_from_slice(signature)
         .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
+}
+
+/// RFC 8017 section 5.2.2 step 1, without which adding the modulus makes another valid signature.
+fn is_below_modulus(signature: &[u8], key: &rsa::RsaPublicKey) -> bool {
+    rsa::BigUint::from_bytes_be(signature) < *key.n()
 }
 
 const fn rsa_algorithm(algorithm: Algorithm) -> Option<Rsa> {

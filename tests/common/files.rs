@@ -27,7 +27,11 @@ pub(crate) fn list(folder: &str) -> Vec<String> {
     let entries = fs::read_dir(path(folder)).unwrap_or_else(|error| panic!("{folder}: {error}"));
     let mut names: Vec<String> = entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| name.ends_with(".json"))
+        .filter(|name| {
+            Path::new(name)
+                .extension()
+                .is_some_and(|extension| extension == "json")
+        })
         .map(|name| format!("{folder}/{name}"))
         .collect();
     names.sort();

@@ -41,8 +41,8 @@ impl Key {
         }
     }
 
-    /// Signs as `method` says: an `alg` value; `PS256/20` for another salt length; `RS256/raw` for
-    /// PKCS #1 padding without DigestInfo. ECDSA takes its hash from the method and its curve from the
+    /// Signs as `method` says: an `alg` value; `PS256/20` for another salt length; `EdDSA/identity` with the neutral element for `R`; `RS256/raw` for
+    /// PKCS #1 padding without a `DigestInfo`. ECDSA takes its hash from the method and its curve from the
     /// key. What makes no sense yields bytes of the usual length all the same.
     pub(crate) fn sign(&self, method: &str, message: &[u8]) -> Vec<u8> {
         let (algorithm, variant) = method.split_once('/').unwrap_or((method, ""));
@@ -56,6 +56,7 @@ impl Key {
                 let signature: p384::ecdsa::Signature = key.sign_prehash(&digest).unwrap();
                 signature.to_bytes().to_vec()
             }
+            Self::Ed25519(key) if variant == "identity" => sign_with_identity(key, message),
             Self::Ed25519(key) => key.sign(message).to_vec(),
             Self::Rsa(key) if algorithm.starts_with("PS") => {
                 let salt = variant.parse().unwrap_or(digest.len());
@@ -65,6 +66,19 @@ impl Key {
             Self::Rsa(key) => key.sign(pkcs1(digest.len(), variant), &digest).unwrap(),
         }
     }
+}
+
+/// A signature that fulfils the equation of RFC 8032 section 5.1.7 with a nonce of zero, as no signer
+/// makes it.
+fn sign_with_identity(key: &ed25519_dalek::SigningKey, message: &[u8]) -> Vec<u8> {
+    let identity = curve25519_dalek::EdwardsPoint::default().compress();
+    let hash = Sha512::new()
+        .chain_update(identity.as_bytes())
+        .chain_update(key.verifying_key())
+        .chain_update(message);
+    let challenge = curve25519_dalek::Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
+    let s = challenge * key.to_scalar();
+    [identity.to_bytes(), s.to_bytes()].concat()
 }
 
 /// HMAC-SHA256, for whoever takes a public key for a secret.
@@ -106,7 +120,7 @@ struct Counter(u64);
 
 impl RngCore for Counter {
     fn next_u32(&mut self) -> u32 {
-        rsa::rand_core::impls::next_u32_via_fill(self)
+        u32::try_from(self.next_u64() >> 32).unwrap()
     }
 
     fn next_u64(&mut self) -> u64 {

@@ -208,7 +208,7 @@ fn json(
     if let Some(text) = text {
         return names.expand(text);
     }
-    let changed = genuine
+    let kept = genuine
         .iter()
         .filter_map(|&(name, value)| match changes.get(name) {
             Some(change) => change.as_ref().map(|value| (name, value.as_str())),
@@ -219,7 +219,7 @@ fn json(
         .iter()
         .filter(|(name, _)| is_new(name))
         .filter_map(|(name, value)| value.as_ref().map(|value| (name.as_str(), value.as_str())));
-    let members: Vec<Vec<u8>> = changed
+    let members: Vec<Vec<u8>> = kept
         .chain(added)
         .map(|(name, value)| [format!("\"{name}\":").into_bytes(), names.expand(value)].concat())
         .collect();

@@ -62,6 +62,11 @@ impl Value {
                 bytes: bytes.to_ascii_lowercase(),
                 form: self.form,
             },
+            ("upper", _) => Self {
+                bytes: bytes.to_ascii_uppercase(),
+                form: self.form,
+            },
+            ("crlf", _) => Self::raw(String::from_utf8(bytes).unwrap().replace('\n', "\r\n")),
             ("first", count) => Self {
                 bytes: bytes[..number(count)].to_vec(),
                 form: self.form,
@@ -166,7 +171,12 @@ fn members(count: usize) -> String {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |half: u8| char::from_digit(u32::from(half), 16);
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .flatten()
+        .collect()
 }
 
 pub(crate) fn unhex(digits: &str) -> Vec<u8> {

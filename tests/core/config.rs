@@ -21,13 +21,13 @@ use crate::common::judge::mistaken_keys;
 struct File {
     #[serde(rename = "about")]
     _about: String,
-    accepted: Vec<Text>,
-    refused: Vec<Text>,
+    accepted: Vec<Sample>,
+    refused: Vec<Sample>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Text {
+struct Sample {
     id: String,
     text: String,
     #[serde(default)]
@@ -70,7 +70,7 @@ fn defaults() -> Config {
 
 #[test]
 fn a_key_that_is_missing_takes_its_default() {
-    for Text { id, text, .. } in file().accepted {
+    for Sample { id, text, .. } in file().accepted {
         assert_eq!(
             Config::parse(text.as_bytes()).as_ref(),
             Ok(&defaults()),
@@ -81,7 +81,7 @@ fn a_key_that_is_missing_takes_its_default() {
 
 #[test]
 fn every_mistake_is_named_by_its_path_and_nothing_else_is() {
-    for Text { id, text, mistakes } in file().refused {
+    for Sample { id, text, mistakes } in file().refused {
         match Config::parse(text.as_bytes()) {
             Ok(config) => panic!("{id}: accepted as {config:?}"),
             Err(named) => assert_eq!(mistaken_keys(&named.to_string()), mistakes, "{id}: {named}"),

@@ -6,17 +6,13 @@ use crate::common::judge::{Judge, Situation};
 use crate::common::recipe::Recipe;
 use crate::common::scene::Scene;
 
-/// A client's key and an algorithm that fits it.
-const SIGNERS: [(&str, &str); 9] = [
+/// A client's key and an algorithm that fits it, one of each primitive.
+const SIGNERS: [(&str, &str); 5] = [
     ("p256", "ES256"),
     ("p384", "ES384"),
     ("ed25519", "EdDSA"),
     ("rsa-2048", "RS256"),
-    ("rsa-2048", "RS384"),
-    ("rsa-2048", "RS512"),
     ("rsa-2048", "PS256"),
-    ("rsa-2048", "PS384"),
-    ("rsa-2048", "PS512"),
 ];
 
 fn genuine(client: &str, algorithm: &str) -> Situation {
