@@ -8,9 +8,6 @@ use tls_session_binding_e2e::terminator::Terminator;
 
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, token, try_proof};
 
-/// The host's fault, never the client's, and never a pass.
-const UNAVAILABLE: Outcome = Outcome::Status(503);
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_terminator_may_hand_them_over_in_the_proxy_protocol() -> Result<()> {
     let stack = Stack::start(&Bootstrap::shipped("proxy-protocol.yaml")?).await?;
@@ -47,28 +44,43 @@ async fn binds(stack: &Stack, party: &Party) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_host_does_not_give_or_gives_unreadably_fails_closed() -> Result<()> {
-    let from_module = r#"stream:filterState():get("tls_session_binding." .. key)"#;
+    let unavailable = || Outcome::Status(503);
     let cases = [
-        ("nothing", "nil"),
-        ("not base64url", r#"key == "exporter" and "!" or VALUE"#),
+        ("nothing", "nil", unavailable()),
+        (
+            "not base64url",
+            r#"key == "exporter" and "!" or VALUE"#,
+            unavailable(),
+        ),
         (
             "hexadecimal instead",
             r#"key == "exporter" and string.rep("0", 64) or VALUE"#,
+            unavailable(),
         ),
         (
             "31 bytes",
             r#"key == "exporter" and string.rep("A", 42) or VALUE"#,
+            unavailable(),
         ),
         (
             "an empty exporter value",
             r#"key == "exporter" and "" or VALUE"#,
+            unavailable(),
         ),
         (
             "not a certificate",
             r#"key == "client_certificate" and "AAAA" or VALUE"#,
+            unavailable(),
+        ),
+        // This is the client's fault: it was asked and showed none.
+        (
+            "no certificate",
+            r#"key == "client_certificate" and "none" or VALUE"#,
+            refused("invalid_proof"),
         ),
     ];
-    for (case, value) in cases {
+    let from_module = r#"stream:filterState():get("tls_session_binding." .. key)"#;
+    for (case, value, expected) in cases {
         let value = value.replace("VALUE", from_module);
         let bootstrap = Bootstrap::shipped("metadata.yaml")?.with(from_module, &value);
         let stack = Stack::start(&bootstrap).await?;
@@ -77,7 +89,7 @@ async fn what_the_host_does_not_give_or_gives_unreadably_fails_closed() -> Resul
         let connection = party.connect().await?;
         let proof = party.proof(&token, connection.exporter())?;
         let outcome = try_proof(&stack, &connection, &token, &proof).await?;
-        assert_eq!(outcome, UNAVAILABLE, "{case}");
+        assert_eq!(outcome, expected, "{case}");
     }
     Ok(())
 }

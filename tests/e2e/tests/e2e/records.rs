@@ -1,6 +1,6 @@
 //! What Envoy's counters and access log tell of each request.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::present;
@@ -8,8 +8,9 @@ use tls_session_binding_e2e::stack::Stack;
 
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
 
-/// Longer than the interval in which Envoy writes its access log.
-const FLUSH: Duration = Duration::from_millis(500);
+/// Envoy writes its access log at intervals.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_counted_once_and_logged_with_its_verdict() -> Result<()> {
@@ -43,7 +44,10 @@ async fn every_request_is_counted_once_and_logged_with_its_verdict() -> Result<(
     for (counter, times) in expected {
         assert_eq!(stack.envoy.stat(counter).await?, times, "{counter}");
     }
-    tokio::time::sleep(FLUSH).await;
+    let deadline = Instant::now() + PATIENCE;
+    while stack.envoy.log().matches("verdict=").count() < 4 && Instant::now() < deadline {
+        tokio::time::sleep(PAUSE).await;
+    }
     let log = stack.envoy.log();
     let logged = |status: &str, verdict: &str| {
         let end = format!("verdict={verdict}");

@@ -98,6 +98,7 @@ const WITHOUT_HOST_SIGNATURES: &str = "name: tls_session_binding
                             proxy_log: {}
                             proxy_define_metric: {}
                             proxy_increment_metric: {}
+                            proxy_record_metric: {}
                             proxy_get_buffer_bytes: {}
                             proxy_get_current_time_nanoseconds: {}
                             proxy_get_header_map_pairs: {}
