@@ -40,6 +40,18 @@ impl Envoy {
     /// When an artifact is missing, Envoy refuses the bootstrap, or it is not ready in time; the
     /// error carries the end of its log.
     pub async fn start(bootstrap: &str, directory: &Path) -> Result<Self> {
+        Self::start_with_workers(2, bootstrap, directory).await
+    }
+
+    /// As [`Envoy::start`], with this number of worker threads.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub async fn start_with_workers(
+        workers: u32,
+        bootstrap: &str,
+        directory: &Path,
+    ) -> Result<Self> {
         let config = directory.join("bootstrap.yaml");
         let log = directory.join("envoy.log");
         let address_file = directory.join("admin.address");
@@ -53,7 +65,8 @@ impl Envoy {
             .arg(&config)
             .arg("--admin-address-path")
             .arg(&address_file)
-            .args(["--disable-hot-restart", "--concurrency", "2"])
+            .args(["--disable-hot-restart", "--concurrency"])
+            .arg(workers.to_string())
             .args(["--file-flush-interval-msec", "100"])
             .args(["--log-level", "warning"])
             .args(["--component-log-level", "wasm:info,dynamic_modules:info"])
@@ -94,6 +107,12 @@ impl Envoy {
             tokio::time::sleep(PAUSE).await;
         }
         Err("Envoy is not ready in time".into())
+    }
+
+    /// Envoy's process id.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
     }
 
     /// The body of a GET on Envoy's administration interface.

@@ -1,0 +1,213 @@
+//! Envoy's configuration: listeners that differ in one filter, or in who terminates TLS. Envoy answers
+//! itself, there is no service behind it.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tls_session_binding_e2e::party::{AUDIENCE, ISSUER};
+
+const HTTP: &str = "type.googleapis.com/envoy.extensions.filters.http";
+const NETWORK: &str = "type.googleapis.com/envoy.extensions.filters.network";
+const SOCKETS: &str = "type.googleapis.com/envoy.extensions.transport_sockets";
+const STRING: &str = "type.googleapis.com/google.protobuf.StringValue";
+
+/// The filter that is measured.
+pub const OURS: &str = "target/wasm32-wasip1/release/tls_session_binding.wasm";
+/// The Wasm filter that does nothing.
+pub const EMPTY: &str = "target/wasm32-wasip1/release/examples/empty.wasm";
+/// The Wasm filter that reads what ours reads on a hit.
+pub const READER: &str = "target/wasm32-wasip1/release/examples/reader.wasm";
+
+/// Who terminates TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Socket {
+    /// The native module, which publishes the exporter value.
+    Module,
+    /// Envoy's own transport socket.
+    BoringSsl,
+}
+
+/// A bootstrap with these listeners. `files` holds certificates and keys.
+#[must_use]
+pub fn bootstrap(listeners: &[Value]) -> String {
+    json!({
+        "admin": { "address": loopback() },
+        "static_resources": { "listeners": listeners },
+    })
+    .to_string()
+}
+
+/// A listener on a free port.
+#[must_use]
+pub fn listener(
+    name: &str,
+    files: &Path,
+    socket: Socket,
+    network_filters: &[Value],
+    http_filters: &[Value],
+) -> Value {
+    let publish = match socket {
+        Socket::Module => Some(publish()),
+        Socket::BoringSsl => None,
+    };
+    let filters: Vec<Value> = publish
+        .into_iter()
+        .chain(network_filters.iter().cloned())
+        .chain([connection_manager(http_filters)])
+        .collect();
+    json!({
+        "name": name,
+        "address": loopback(),
+        "filter_chains": [{
+            "transport_socket": transport_socket(socket, files),
+            "filters": filters,
+        }],
+    })
+}
+
+/// A Wasm HTTP filter with a VM of its own.
+#[must_use]
+pub fn wasm(vm: &str, code: &str, configuration: &Value) -> Value {
+    json!({
+        "name": vm,
+        "typed_config": {
+            "@type": format!("{HTTP}.wasm.v3.Wasm"),
+            "config": plugin(vm, code, configuration),
+        },
+    })
+}
+
+/// The network filter that drops a connection's bindings, in the VM of the HTTP filter `vm`.
+#[must_use]
+pub fn purge(vm: &str) -> Value {
+    json!({
+        "name": "purge",
+        "typed_config": {
+            "@type": format!("{NETWORK}.wasm.v3.Wasm"),
+            "config": plugin(vm, OURS, &json!({ "role": "purge" })),
+        },
+    })
+}
+
+/// Envoy's own filter for tokens, with or without its cache of verified tokens.
+#[must_use]
+pub fn jwt_authn(files: &Path, cache: bool) -> Value {
+    let mut provider = json!({
+        "issuer": ISSUER,
+        "audiences": [AUDIENCE],
+        "local_jwks": { "filename": files.join("as/jwks.json") },
+        "forward": true,
+    });
+    if let (true, Some(provider)) = (cache, provider.as_object_mut()) {
+        provider.insert(
+            "jwt_cache_config".to_owned(),
+            json!({ "jwt_cache_size": 1000 }),
+        );
+    }
+    json!({
+        "name": "envoy.filters.http.jwt_authn",
+        "typed_config": {
+            "@type": format!("{HTTP}.jwt_authn.v3.JwtAuthentication"),
+            "providers": { "issuer": provider },
+            "rules": [{ "match": { "prefix": "/" }, "requires": { "provider_name": "issuer" } }],
+        },
+    })
+}
+
+fn plugin(vm: &str, code: &str, configuration: &Value) -> Value {
+    json!({
+        "name": vm,
+        "vm_config": {
+            "vm_id": vm,
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": { "local": { "filename": code } },
+        },
+        "configuration": { "@type": STRING, "value": configuration.to_string() },
+    })
+}
+
+fn loopback() -> Value {
+    json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } })
+}
+
+fn module() -> Value {
+    json!({ "name": "tls_session_binding_module", "do_not_close": true })
+}
+
+fn publish() -> Value {
+    json!({
+        "name": "publish",
+        "typed_config": {
+            "@type": format!("{NETWORK}.dynamic_modules.v3.DynamicModuleNetworkFilter"),
+            "dynamic_module_config": module(),
+            "filter_name": "publish",
+        },
+    })
+}
+
+fn transport_socket(socket: Socket, files: &Path) -> Value {
+    let pki = |name: &str| files.join("pki").join(name);
+    let (certificate, key, authority) = (pki("server.pem"), pki("server.key"), pki("ca.pem"));
+    match socket {
+        Socket::Module => {
+            let configuration = json!({
+                "identity": { "certificate_chain": certificate, "private_key": key },
+                "peer": { "ca": authority },
+            });
+            json!({
+                "name": "module",
+                "typed_config": {
+                    "@type": format!("{SOCKETS}.dynamic_modules.v3.DynamicModuleTransportSocket"),
+                    "dynamic_module_config": module(),
+                    "transport_socket_name": "tls",
+                    "transport_socket_config": { "@type": STRING, "value": configuration.to_string() },
+                    "implements_secure_transport": true,
+                },
+            })
+        }
+        Socket::BoringSsl => json!({
+            "name": "tls",
+            "typed_config": {
+                "@type": format!("{SOCKETS}.tls.v3.DownstreamTlsContext"),
+                "require_client_certificate": true,
+                "common_tls_context": {
+                    "alpn_protocols": ["h2", "http/1.1"],
+                    "tls_params": {
+                        "tls_minimum_protocol_version": "TLSv1_3",
+                        "tls_maximum_protocol_version": "TLSv1_3",
+                    },
+                    "tls_certificates": [{
+                        "certificate_chain": { "filename": certificate },
+                        "private_key": { "filename": key },
+                    }],
+                    "validation_context": { "trusted_ca": { "filename": authority } },
+                },
+            },
+        }),
+    }
+}
+
+fn connection_manager(http_filters: &[Value]) -> Value {
+    let router = json!({
+        "name": "router",
+        "typed_config": { "@type": format!("{HTTP}.router.v3.Router") },
+    });
+    let filters: Vec<&Value> = http_filters.iter().chain([&router]).collect();
+    json!({
+        "name": "http",
+        "typed_config": {
+            "@type": format!("{NETWORK}.http_connection_manager.v3.HttpConnectionManager"),
+            "stat_prefix": "benchmark",
+            "codec_type": "AUTO",
+            "use_remote_address": true,
+            "normalize_path": true,
+            "scheme_header_transformation": { "scheme_to_overwrite": "https" },
+            "http_filters": filters,
+            "route_config": { "virtual_hosts": [{
+                "name": "all",
+                "domains": ["*"],
+                "routes": [{ "match": { "prefix": "/" }, "direct_response": { "status": 200 } }],
+            }] },
+        },
+    })
+}

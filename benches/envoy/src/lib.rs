@@ -1,0 +1,11 @@
+//! Measures the filter and the native module in a real Envoy: one worker on one core, the load on the
+//! other, listener by listener in turn. `benches/README.md` says how to read the figures.
+#![forbid(unsafe_code)]
+
+pub mod bootstrap;
+pub mod filters;
+pub mod load;
+pub mod machine;
+pub mod presenting;
+pub mod proxy;
+pub mod statistics;

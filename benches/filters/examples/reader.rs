@@ -1,0 +1,46 @@
+//! A Wasm filter that reads what the session-binding filter reads when it knows the binding, and does
+//! nothing with it.
+#![cfg(target_arch = "wasm32")]
+#![forbid(unsafe_code)]
+
+use std::hint::black_box;
+
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, MapType};
+
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|_| Box::new(Root));
+}}
+
+struct Root;
+
+impl Context for Root {}
+
+impl RootContext for Root {
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Reader))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+struct Reader;
+
+impl Context for Reader {}
+
+impl HttpContext for Reader {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let header = |name| hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name);
+        let _ = black_box((
+            hostcalls::get_property(vec!["request", "headers", "session-binding-proof"]),
+            header("authorization"),
+            header(":path"),
+            hostcalls::get_property(vec!["filter_state", "tls_session_binding.exporter"]),
+            hostcalls::get_current_time(),
+        ));
+        Action::Continue
+    }
+}
