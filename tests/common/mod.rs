@@ -8,6 +8,7 @@ pub(crate) mod der;
 pub(crate) mod files;
 pub(crate) mod judge;
 pub(crate) mod keys;
+pub(crate) mod parts;
 pub(crate) mod recipe;
 pub(crate) mod scene;
 pub(crate) mod template;

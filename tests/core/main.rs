@@ -17,3 +17,4 @@ mod properties;
 mod published;
 mod run;
 mod vectors;
+mod wycheproof;
