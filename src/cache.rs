@@ -6,8 +6,8 @@
 //! where a new VM on the same connections finds them again.
 //!
 //! The rules: only a [`VerifiedBinding`] gets in, and only a connection-level one; an entry stands for
-//! one `Authorization` value and one proof on one exporter value, both compared byte for byte, and for no
-//! longer than [`VerifiedBinding::valid_until`]. Losing an entry costs a verification, never
+//! one `Authorization` value and one proof on one exporter value under one rule, all compared byte for byte,
+//! and for no longer than [`VerifiedBinding::valid_until`]. Losing an entry costs a verification, never
 //! correctness.
 
 mod local;
@@ -16,6 +16,7 @@ mod shared;
 pub use local::BindingCache;
 pub use shared::SharedBindings;
 
+use crate::certificate::CertificateThumbprint;
 use crate::exporter::ExporterValue;
 use crate::verify::VerifiedBinding;
 
@@ -45,6 +46,8 @@ impl CacheLimits {
 /// What a request presents, as bytes: the key of a lookup.
 #[derive(Clone, Copy)]
 pub struct Presentation<'a> {
+    /// The rule for the request: what was verified under one is not known under another.
+    pub rule: u16,
     /// The connection's exporter value.
     pub exporter: &'a ExporterValue,
     /// The whole `Authorization` value.
@@ -58,4 +61,13 @@ pub struct Presentation<'a> {
 #[must_use]
 pub struct KnownBinding {
     last_second: u64,
+    thumbprint: CertificateThumbprint,
+}
+
+impl KnownBinding {
+    /// The client certificate it was verified with.
+    #[must_use]
+    pub const fn thumbprint(&self) -> &CertificateThumbprint {
+        &self.thumbprint
+    }
 }

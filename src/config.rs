@@ -16,9 +16,11 @@ use crate::exporter::ExporterEncoding;
 use crate::json;
 use crate::limits::{
     MAX_CACHED_CONNECTIONS, MAX_CACHED_TOKENS, MAX_CONFIG_BYTES, MAX_CONFIG_SECONDS,
+    MAX_RULE_NAME_BYTES, MAX_RULES,
 };
-use crate::policy::{BindingMode, Policy};
-use crate::verify::Rules;
+use crate::proof;
+use crate::rule::{HostPattern, Matcher, Mode, PathPattern, Policy, Rule, WithoutToken};
+use crate::verify::{ProofRules, RequiredClaims};
 
 /// Path of a host property, such as `["filter_state", "tls_session_binding.exporter"]`.
 pub type PropertyPath = Vec<String>;
@@ -66,6 +68,8 @@ pub struct Config {
     pub policy: Policy,
     /// How much of what was verified is kept.
     pub cache: CacheLimits,
+    /// Name, in lower case, of the request header that tells the service what was verified.
+    pub verified_header: Option<String>,
     /// How much a refused client is told.
     pub error_description: ErrorDescription,
 }
@@ -127,15 +131,9 @@ impl Config {
                 CertificateEncoding::Base64Der,
             ),
             confirmation: read_confirmation(root),
-            policy: Policy {
-                binding: root.value("binding", BindingMode::IfConfirmed),
-                rules: Rules {
-                    algorithms: read_algorithms(root),
-                    max_proof_age: root.seconds("max_proof_age", 300),
-                    clock_tolerance: root.seconds("clock_tolerance", 30),
-                },
-            },
+            policy: read_policy(root),
             cache: read_cache(root),
+            verified_header: read_verified_header(root),
             error_description: root.value("error_description", ErrorDescription::Full),
         }
     }
@@ -152,12 +150,140 @@ fn parse_members(text: &[u8]) -> Result<Map<String, Value>, &'static str> {
         .map_err(|_| "the configuration is not one JSON object without duplicate keys")
 }
 
+fn read_policy(root: &mut Section<'_>) -> Policy {
+    let (mode, without_token) = read_binding(root);
+    let default = Rule {
+        number: 0,
+        name: "default".to_owned(),
+        mode: root.value("mode", mode),
+        without_token: root.value("without_token", without_token),
+        proof: ProofRules {
+            algorithms: read_algorithms(root),
+            max_proof_age: root.seconds("max_proof_age", 300),
+            clock_tolerance: root.seconds("clock_tolerance", 30),
+            required_claims: read_required_claims(root),
+        },
+    };
+    let rules = root.sections("rules").into_iter().zip(1..);
+    let rules = rules
+        .map(|(section, number)| read_rule(root, section, number, &default))
+        .collect();
+    let policy = Policy { default, rules };
+    refuse_same_names(root, &policy);
+    policy
+}
+
+/// `binding` says mode and treatment of requests without token in one word.
+fn read_binding(root: &mut Section<'_>) -> (Mode, WithoutToken) {
+    #[derive(Deserialize, PartialEq)]
+    #[serde(rename_all = "snake_case")]
+    enum Binding {
+        IfConfirmed,
+        Required,
+    }
+    let given = root.members.contains_key("binding");
+    if given
+        && ["mode", "without_token"]
+            .iter()
+            .any(|key| root.members.contains_key(*key))
+    {
+        root.mistake("binding", "stands for mode and without_token: give either");
+    }
+    match root.value("binding", Binding::IfConfirmed) {
+        Binding::IfConfirmed => (Mode::EnforceIfBound, WithoutToken::Pass),
+        Binding::Required => (Mode::Enforce, WithoutToken::Refuse),
+    }
+}
+
+/// A rule takes from the default one what it does not say.
+fn read_rule(
+    root: &mut Section<'_>,
+    (path, members): (String, Map<String, Value>),
+    number: u16,
+    default: &Rule,
+) -> (Matcher, Rule) {
+    let mut section = Section {
+        path,
+        members,
+        mistakes: root.mistakes,
+    };
+    let matcher = Matcher {
+        host: section.value("host", None::<HostPattern>),
+        path: section.value("path", None::<PathPattern>),
+        methods: section.value("methods", Vec::new()),
+    };
+    let rule = Rule {
+        number,
+        name: read_name(&mut section),
+        mode: section.value("mode", default.mode),
+        without_token: section.value("without_token", default.without_token),
+        proof: ProofRules {
+            max_proof_age: section.seconds("max_proof_age", default.proof.max_proof_age),
+            required_claims: read_required_claims(&mut section),
+            ..default.proof
+        },
+    };
+    section.finish();
+    (matcher, rule)
+}
+
+/// Names become parts of metric names.
+fn read_name(section: &mut Section<'_>) -> String {
+    let name: String = section.value("name", String::new());
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if name.is_empty() || name.len() > MAX_RULE_NAME_BYTES || !name.bytes().all(legal) {
+        section.mistake("name", "must be given, of a-z, 0-9 and _");
+    }
+    name
+}
+
+fn refuse_same_names(root: &mut Section<'_>, policy: &Policy) {
+    let names: Vec<&str> = policy.all().map(|rule| rule.name.as_str()).collect();
+    for (index, name) in names.iter().enumerate() {
+        if names.iter().take(index).any(|earlier| earlier == name) {
+            root.mistake("rules", &format!("the name {name} stands twice"));
+        }
+    }
+}
+
+fn read_required_claims(section: &mut Section<'_>) -> RequiredClaims {
+    #[derive(Deserialize, PartialEq)]
+    #[serde(rename_all = "snake_case")]
+    enum Claim {
+        Htm,
+        Htu,
+        Jti,
+    }
+    let claims: Vec<Claim> = section.value("required_claims", Vec::new());
+    RequiredClaims {
+        method: claims.contains(&Claim::Htm),
+        target_uri: claims.contains(&Claim::Htu),
+        jti: claims.contains(&Claim::Jti),
+    }
+}
+
 fn read_algorithms(root: &mut Section<'_>) -> AlgorithmSet {
     let algorithms: Vec<Algorithm> = root.value("algorithms", Algorithm::ALL.to_vec());
     if algorithms.is_empty() {
         root.mistake("algorithms", "must name at least one algorithm");
     }
     AlgorithmSet::of(&algorithms)
+}
+
+fn read_verified_header(root: &mut Section<'_>) -> Option<String> {
+    let name: Option<String> = root.value("verified_header", None);
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let reserved = ["authorization", "host", proof::HEADER];
+    let fits = |name: &String| {
+        !name.is_empty() && name.bytes().all(legal) && !reserved.contains(&name.as_str())
+    };
+    if !name.as_ref().is_none_or(fits) {
+        root.mistake(
+            "verified_header",
+            "must be the name of a header of its own, in lower case",
+        );
+    }
+    name
 }
 
 fn read_cache(root: &mut Section<'_>) -> CacheLimits {
@@ -216,6 +342,19 @@ impl Section<'_> {
             members,
             mistakes: self.mistakes,
         }
+    }
+
+    /// The objects of a list, with their paths.
+    fn sections(&mut self, key: &str) -> Vec<(String, Map<String, Value>)> {
+        let path = self.path_of(key);
+        let list: Vec<Map<String, Value>> = self.value(key, Vec::new());
+        if list.len() > MAX_RULES {
+            self.mistake(key, &format!("must be at most {MAX_RULES}"));
+        }
+        let numbered = list.into_iter().take(MAX_RULES).enumerate();
+        numbered
+            .map(|(index, members)| (format!("{path}[{index}]."), members))
+            .collect()
     }
 
     fn source<E: DeserializeOwned>(&mut self, key: &str, path: &[&str], encoding: E) -> Source<E> {

@@ -91,8 +91,8 @@ faults! {
         CertificateKeyUnsupported = "certificate_key_unsupported",
         /// `cnf.x5t#S256` is another certificate's (V-c).
         CertificateNotConfirmed = "certificate_not_confirmed",
-        /// The request has no target (`CONNECT`), so nothing of it can be compared.
-        TargetMissing = "target_missing",
+        /// The request has no path (`CONNECT`), or none that can be compared.
+        TargetUnreadable = "target_unreadable",
         /// A proof is needed and none was sent (V-d).
         ProofMissing = "proof_missing",
         /// A proof was sent without a Bearer token.
@@ -119,6 +119,8 @@ faults! {
         ProofTooOld = "proof_too_old",
         /// The proof's `iat` or `nbf` lies in the future (V-h).
         ProofNotYetValid = "proof_not_yet_valid",
+        /// The proof lacks a claim of `htm`, `htu` and `jti` that is required here (V-i).
+        ProofClaimMissing = "proof_claim_missing",
         /// The proof's own `exp` has passed.
         ProofExpired = "proof_expired",
         /// The proof's `htm` is another method (V-i).

@@ -25,6 +25,7 @@ pub mod policy;
 pub mod proof;
 pub mod public_key;
 pub mod replay;
+pub mod rule;
 pub mod signature;
 pub mod target_uri;
 pub mod verify;

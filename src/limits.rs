@@ -41,6 +41,12 @@ pub const MAX_CACHED_CONNECTIONS: usize = 1_000_000;
 /// Most bindings of one connection that can be kept: they are searched one by one.
 pub const MAX_CACHED_TOKENS: usize = 1_000;
 
+/// Most rules of a policy: they are tried one by one.
+pub const MAX_RULES: usize = 100;
+
+/// Longest name of a rule, in bytes: it becomes part of metric names.
+pub const MAX_RULE_NAME_BYTES: usize = 40;
+
 /// Largest plugin configuration, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
 

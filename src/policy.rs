@@ -1,7 +1,7 @@
 //! Which requests need what: the life of a request from its headers to a verified binding, in steps
 //! that can only be taken in order.
 //!
-//! [`Policy::present`] reads the headers, [`Presented::confirm`] applies the token's confirmation, and
+//! [`Rule::present`] reads the headers, [`Presented::confirm`] applies the token's confirmation, and
 //! [`BoundRequest::verify`] checks it against the connection. A step that finds nothing left to check
 //! ends with [`Admitted`].
 
@@ -13,29 +13,11 @@ use crate::confirmation::Confirmation;
 use crate::error::ClientFault;
 use crate::exporter::ExporterValue;
 use crate::proof::{self, UntrustedProof};
+use crate::rule::{Mode, Rule, WithoutToken};
 use crate::signature::SignatureVerifier;
 use crate::verify::{
-    Connection, PresentedToken, RequestLine, Rules, VerifiedBinding, verify, verify_certificate,
+    Connection, PresentedToken, RequestLine, VerifiedBinding, verify, verify_certificate,
 };
-
-/// Whether a request that is not bound may pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BindingMode {
-    /// A token whose `cnf` asks for it must be bound; everything else goes on to the next filter.
-    IfConfirmed,
-    /// Every request must carry a session-bound token.
-    Required,
-}
-
-/// The operator's decisions, validated.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Policy {
-    /// Which requests must be bound.
-    pub binding: BindingMode,
-    /// What a proof must be like.
-    pub rules: Rules,
-}
 
 /// Why a request may go on to the next filter.
 #[must_use]
@@ -45,7 +27,7 @@ pub enum Admitted<'a> {
     /// Its token is not bound, and need not be.
     Unbound,
     /// Its token is bound to the connection's client certificate alone (RFC 8705).
-    CertificateBound,
+    CertificateBound(CertificateThumbprint),
     /// Its token is bound to the connection, by a proof verified now.
     SessionBound(VerifiedBinding<'a>),
     /// Its token is bound to the connection, by a proof verified before.
@@ -53,13 +35,24 @@ pub enum Admitted<'a> {
 }
 
 impl Admitted<'_> {
+    /// The client certificate that the token is bound to, if it is.
+    #[must_use]
+    pub const fn thumbprint(&self) -> Option<&CertificateThumbprint> {
+        match self {
+            Self::WithoutToken | Self::Unbound => None,
+            Self::CertificateBound(thumbprint) => Some(thumbprint),
+            Self::SessionBound(binding) => Some(binding.thumbprint()),
+            Self::Known(known) => Some(known.thumbprint()),
+        }
+    }
+
     /// What it comes to.
     #[must_use]
     pub const fn verdict(&self) -> Verdict {
         match self {
             Self::WithoutToken => Verdict::WithoutToken,
             Self::Unbound => Verdict::Unbound,
-            Self::CertificateBound => Verdict::CertificateBound,
+            Self::CertificateBound(_) => Verdict::CertificateBound,
             Self::SessionBound(_) | Self::Known(_) => Verdict::SessionBound,
         }
     }
@@ -143,12 +136,12 @@ enum ProofRule<'a> {
     Needed(Option<&'a [u8]>),
 }
 
-impl Policy {
+impl Rule {
     /// Reads what a request presents.
     ///
     /// # Errors
     /// The faults of [`Credentials::parse`] and [`proof::only`], a token in the query, a proof without
-    /// a token, and [`ClientFault::AccessTokenMissing`] where [`BindingMode::Required`] wants one.
+    /// a token, and [`ClientFault::AccessTokenMissing`] where [`WithoutToken::Refuse`] wants one.
     pub fn present<'a>(
         &self,
         headers: &RequestHeaders<'a>,
@@ -157,7 +150,7 @@ impl Policy {
         refuse_token_in_query(line.target.path)?;
         let credentials = Credentials::parse(headers.authorization)?;
         let proof = proof::only(headers.proof)?;
-        match (credentials, self.binding) {
+        match (credentials, self.without_token) {
             (
                 Credentials::Bearer {
                     token,
@@ -170,7 +163,7 @@ impl Policy {
                 authorization,
                 line,
             })),
-            (_, BindingMode::Required) => Err(ClientFault::AccessTokenMissing),
+            (_, WithoutToken::Refuse) => Err(ClientFault::AccessTokenMissing),
             _ if proof.is_some() => Err(ClientFault::ProofWithoutToken),
             _ => Ok(Step::Done(Admitted::WithoutToken)),
         }
@@ -185,11 +178,11 @@ impl<'a> Presented<'a> {
     ///
     /// # Errors
     /// [`ClientFault::AccessTokenExpired`], [`ClientFault::TokenNotBound`],
-    /// [`ClientFault::TargetMissing`].
+    /// [`ClientFault::TargetUnreadable`].
     pub fn confirm(
         self,
         claims: &TokenClaims,
-        policy: &Policy,
+        rule: &Rule,
         now: u64,
     ) -> Result<Step<'a, BoundRequest<'a>>, ClientFault> {
         let Self {
@@ -199,21 +192,19 @@ impl<'a> Presented<'a> {
             line,
         } = self;
         let expires = claims.expires;
-        if expires.is_some_and(|expires| now > policy.rules.last_second_before(expires)) {
+        if expires.is_some_and(|expires| now > rule.proof.last_second_before(expires)) {
             return Err(ClientFault::AccessTokenExpired);
         }
-        let (confirmed, proof) = match (claims.confirmation, policy.binding) {
+        let (confirmed, proof) = match (claims.confirmation, rule.mode) {
             (Confirmation::Session(confirmed), _) => (confirmed, ProofRule::Needed(proof)),
-            (_, BindingMode::Required) => return Err(ClientFault::TokenNotBound),
-            (Confirmation::Certificate(confirmed), BindingMode::IfConfirmed) => {
-                (confirmed, ProofRule::NotNeeded)
-            }
-            (Confirmation::None, BindingMode::IfConfirmed) => {
+            (_, Mode::Enforce) => return Err(ClientFault::TokenNotBound),
+            (Confirmation::Certificate(confirmed), _) => (confirmed, ProofRule::NotNeeded),
+            (Confirmation::None, _) => {
                 return Ok(Step::Done(Admitted::Unbound));
             }
         };
         if line.target.path.is_empty() {
-            return Err(ClientFault::TargetMissing);
+            return Err(ClientFault::TargetUnreadable);
         }
         let token = PresentedToken {
             token,
@@ -232,10 +223,16 @@ impl<'a> Presented<'a> {
 impl<'a> BoundRequest<'a> {
     /// What to look for in the cache of a connection; nothing without a proof.
     #[must_use]
-    pub fn presentation<'e>(&'e self, exporter: &'e ExporterValue) -> Option<Presentation<'e>> {
+    pub fn presentation<'e>(
+        &'e self,
+        rule: &Rule,
+        exporter: &'e ExporterValue,
+    ) -> Option<Presentation<'e>> {
+        let rule = rule.number;
         let authorization = self.token.authorization;
         match self.proof {
             ProofRule::Needed(Some(proof)) => Some(Presentation {
+                rule,
                 exporter,
                 authorization,
                 proof,
@@ -252,19 +249,19 @@ impl<'a> BoundRequest<'a> {
     pub fn verify(
         &self,
         connection: &Connection,
-        policy: &Policy,
+        rule: &Rule,
         now: u64,
         signatures: &impl SignatureVerifier,
     ) -> Result<Admitted<'a>, ClientFault> {
         // V-a, V-c
         verify_certificate(&self.confirmed, &connection.certificate, now)?;
         let ProofRule::Needed(proof) = self.proof else {
-            return Ok(Admitted::CertificateBound);
+            return Ok(Admitted::CertificateBound(self.confirmed));
         };
         // V-d
         let proof = UntrustedProof::parse(proof.ok_or(ClientFault::ProofMissing)?)?;
         // V-e to V-i
-        let (token, line, rules) = (&self.token, &self.line, &policy.rules);
-        verify(&proof, token, line, connection, rules, now, signatures).map(Admitted::SessionBound)
+        let (token, line) = (&self.token, &self.line);
+        verify(&proof, token, line, connection, rule, now, signatures).map(Admitted::SessionBound)
     }
 }

@@ -100,6 +100,11 @@ impl Authority {
     }
 }
 
+/// The host of an authority, without port.
+pub(crate) fn host_of(authority: &[u8]) -> &[u8] {
+    split_port(authority).0
+}
+
 /// Host and port; the colons inside an IPv6 literal are the host's.
 fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
     let after_literal = authority
@@ -117,7 +122,7 @@ fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The path in the one form that all equivalent ones share; `None` when it is not an absolute path.
-fn normalise_path(path_and_query: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn normalise_path(path_and_query: &[u8]) -> Option<Vec<u8>> {
     let path = path_and_query
         .split(|byte| matches!(byte, b'?' | b'#'))
         .next()?;

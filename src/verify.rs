@@ -9,6 +9,7 @@ use crate::certificate::{CertificateThumbprint, ClientCertificate};
 use crate::error::ClientFault;
 use crate::exporter::ExporterValue;
 use crate::proof::{RequestClaims, UntrustedProof};
+use crate::rule::Rule;
 use crate::signature::SignatureVerifier;
 use crate::target_uri::{self, RequestTarget};
 
@@ -43,16 +44,37 @@ pub struct RequestLine<'a> {
 
 /// The operator's part of the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rules {
+pub struct ProofRules {
     /// Algorithms a proof may be signed with.
     pub algorithms: AlgorithmSet,
     /// How old a proof may be, in seconds.
     pub max_proof_age: u64,
     /// How far the client's clock may be off, in seconds.
     pub clock_tolerance: u64,
+    /// Claims a proof must have.
+    pub required_claims: RequiredClaims,
 }
 
-impl Rules {
+/// Which of the claims that tie a proof to one request it must have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RequiredClaims {
+    /// `htm`.
+    pub method: bool,
+    /// `htu`.
+    pub target_uri: bool,
+    /// `jti`.
+    pub jti: bool,
+}
+
+impl RequiredClaims {
+    const fn are_in(self, claims: &RequestClaims) -> bool {
+        (!self.method || claims.method.is_some())
+            && (!self.target_uri || claims.target_uri.is_some())
+            && (!self.jti || claims.jti.is_some())
+    }
+}
+
+impl ProofRules {
     /// The last second at which a proof issued at `issued_at` is accepted.
     const fn last_second(&self, issued_at: u64) -> u64 {
         issued_at
@@ -72,6 +94,8 @@ impl Rules {
 /// Only [`verify`] makes one.
 #[must_use]
 pub struct VerifiedBinding<'a> {
+    rule: u16,
+    thumbprint: CertificateThumbprint,
     exporter: ExporterValue,
     authorization: &'a [u8],
     proof: &'a [u8],
@@ -85,10 +109,17 @@ impl VerifiedBinding<'_> {
     #[must_use]
     pub const fn presentation(&self) -> Presentation<'_> {
         Presentation {
+            rule: self.rule,
             exporter: &self.exporter,
             authorization: self.authorization,
             proof: self.proof,
         }
+    }
+
+    /// The client certificate that the proof was verified with.
+    #[must_use]
+    pub const fn thumbprint(&self) -> &CertificateThumbprint {
+        &self.thumbprint
     }
 
     /// The last second, since 1970, at which both the token and the certificate are valid.
@@ -151,10 +182,11 @@ pub fn verify<'a>(
     token: &PresentedToken<'a>,
     request: &RequestLine<'_>,
     connection: &Connection,
-    rules: &Rules,
+    rule: &Rule,
     now: u64,
     signatures: &impl SignatureVerifier,
 ) -> Result<VerifiedBinding<'a>, ClientFault> {
+    let rules = &rule.proof;
     let key = connection.certificate.key()?;
     // V-e: `alg` is allowed and fits the key of this connection's certificate.
     if !rules.algorithms.contains(proof.algorithm) || proof.algorithm.key_kind() != key.kind() {
@@ -177,7 +209,10 @@ pub fn verify<'a>(
     }
     // V-h
     verify_time(proof, rules, now)?;
-    // V-i, but for `jti`.
+    // V-i, but for whether `jti` is new.
+    if !rules.required_claims.are_in(&proof.request) {
+        return Err(ClientFault::ProofClaimMissing);
+    }
     verify_request(&proof.request, request)?;
     // V-e: the signature.
     if !signatures.verify(proof.algorithm, key, proof.signing_input, &proof.signature) {
@@ -187,6 +222,8 @@ pub fn verify<'a>(
         .expires
         .map_or(u64::MAX, |expires| rules.last_second_before(expires));
     Ok(VerifiedBinding {
+        rule: rule.number,
+        thumbprint: *connection.certificate.thumbprint(),
         exporter: connection.exporter,
         authorization: token.authorization,
         proof: proof.text,
@@ -196,7 +233,11 @@ pub fn verify<'a>(
     })
 }
 
-fn verify_time(proof: &UntrustedProof<'_>, rules: &Rules, now: u64) -> Result<(), ClientFault> {
+fn verify_time(
+    proof: &UntrustedProof<'_>,
+    rules: &ProofRules,
+    now: u64,
+) -> Result<(), ClientFault> {
     let soon = now.saturating_add(rules.clock_tolerance);
     if proof.issued_at > soon || proof.not_before.is_some_and(|not_before| not_before > soon) {
         return Err(ClientFault::ProofNotYetValid);

@@ -1,5 +1,9 @@
 //! The README's tables say what the code does.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails may panic"
+)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -19,7 +23,11 @@ fn the_table_of_answers_is_that_of_the_code() {
     let (before, rest) = readme.split_once(BEGIN).unwrap();
     let (written, after) = rest.split_once(END).unwrap();
     if env::var_os("UPDATE_DOCUMENTS").is_some() {
-        fs::write(path("README.md"), [before, BEGIN, &reasons(), END, after].concat()).unwrap();
+        fs::write(
+            path("README.md"),
+            [before, BEGIN, &reasons(), END, after].concat(),
+        )
+        .unwrap();
     } else {
         assert_eq!(written, reasons(), "UPDATE_DOCUMENTS=1 writes it");
     }
@@ -30,7 +38,8 @@ fn every_requirement_names_a_test_that_exists() {
     let readme = read("README.md");
     let rows: Vec<[&str; 3]> = table(&readme, "## Conformance");
     let ids: BTreeSet<&str> = rows.iter().map(|[id, ..]| *id).collect();
-    let expected = "EKM-1 EKM-2 EKM-3 EKM-4 EKM-5 V-a V-b V-c V-d V-e V-f V-g V-h V-i T1 T2 T3 T4 T5";
+    let expected =
+        "EKM-1 EKM-2 EKM-3 EKM-4 EKM-5 V-a V-b V-c V-d V-e V-f V-g V-h V-i T1 T2 T3 T4 T5";
     assert_eq!(ids, expected.split(' ').collect());
     let tests = sources(&path("."));
     for [id, _, test] in rows {
@@ -49,7 +58,10 @@ fn every_configuration_key_is_documented_and_exists() {
             None => format!(r#"{{"{key}":{{"wrong":1}}}}"#),
         };
         let mistakes = Config::parse(text.as_bytes()).unwrap_err().to_string();
-        assert!(!mistakes.contains(&format!("{key}: unknown key")), "{mistakes}");
+        assert!(
+            !mistakes.contains(&format!("{key}: unknown key")),
+            "{mistakes}"
+        );
         assert!(mistakes.contains(key), "{mistakes}");
     }
 }
@@ -75,9 +87,16 @@ fn row(refusal: Refusal) -> String {
 /// The rows of the table under a heading, without its head.
 fn table<'a, const COLUMNS: usize>(document: &'a str, heading: &str) -> Vec<[&'a str; COLUMNS]> {
     let (_, section) = document.split_once(heading).unwrap();
-    let rows = section.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let rows = section
+        .lines()
+        .skip_while(|line| !line.starts_with('|'))
+        .take_while(|line| line.starts_with('|'));
     let cells = |row: &'a str| {
-        let cells: Vec<&str> = row.trim_matches('|').splitn(COLUMNS, " | ").map(str::trim).collect();
+        let cells: Vec<&str> = row
+            .trim_matches('|')
+            .splitn(COLUMNS, " | ")
+            .map(str::trim)
+            .collect();
         cells.try_into().unwrap_or_else(|_| panic!("{row}"))
     };
     rows.skip(2).map(cells).collect()

@@ -61,20 +61,20 @@ impl BindingCache {
     /// Keeps what was verified at `now`, if it may be kept.
     pub fn insert(&mut self, binding: &VerifiedBinding<'_>, now: u64) {
         if let Some(last_second) = self.limits.last_second(binding, now) {
-            self.keep(&binding.presentation(), last_second);
+            let known = KnownBinding {
+                last_second,
+                thumbprint: *binding.thumbprint(),
+            };
+            self.restore(&binding.presentation(), known);
         }
     }
 
     /// Keeps what [`super::SharedBindings`] found.
     pub fn restore(&mut self, presented: &Presentation<'_>, known: KnownBinding) {
-        self.keep(presented, known.last_second);
-    }
-
-    fn keep(&mut self, presented: &Presentation<'_>, last_second: u64) {
         let limit = self.limits.tokens_per_connection;
         let bindings = self.connection(presented.exporter);
         let before = bindings.held();
-        bindings.push(Binding::new(presented, last_second), limit);
+        bindings.push(Binding::new(presented, known), limit);
         let after = bindings.held();
         self.held.bindings = self.held.bindings - before.bindings + after.bindings;
         self.held.bytes = self.held.bytes - before.bytes + after.bytes;
@@ -148,16 +148,21 @@ impl Bindings {
     fn find(&self, presented: &Presentation<'_>, now: u64) -> Option<KnownBinding> {
         let locator = locator(presented.proof);
         let stands = |binding: &&Binding| {
-            binding.locator == locator && now <= binding.last_second && binding.is_of(presented)
+            binding.locator == locator
+                && binding.rule == presented.rule
+                && now <= binding.known.last_second
+                && binding.is_of(presented)
         };
-        let last_second = self.oldest_first.iter().find(stands)?.last_second;
-        Some(KnownBinding { last_second })
+        self.oldest_first
+            .iter()
+            .find(stands)
+            .map(|binding| binding.known)
     }
 
     /// Adds one in the place of an earlier one for the same bytes, or of the oldest beyond `limit`.
     fn push(&mut self, new: Binding, limit: usize) {
         self.oldest_first
-            .retain(|binding| binding.presented != new.presented);
+            .retain(|binding| binding.rule != new.rule || binding.presented != new.presented);
         while self.oldest_first.len() >= limit {
             self.oldest_first.pop_front();
         }
@@ -180,17 +185,19 @@ impl Bindings {
 struct Binding {
     /// The proof's last bytes: they tell the bindings of a connection apart at a glance.
     locator: u64,
-    last_second: u64,
+    rule: u16,
+    known: KnownBinding,
     /// `Authorization`, and the proof behind it.
     presented: Box<[u8]>,
     authorization_bytes: usize,
 }
 
 impl Binding {
-    fn new(presented: &Presentation<'_>, last_second: u64) -> Self {
+    fn new(presented: &Presentation<'_>, known: KnownBinding) -> Self {
         Self {
             locator: locator(presented.proof),
-            last_second,
+            rule: presented.rule,
+            known,
             presented: [presented.authorization, presented.proof].concat().into(),
             authorization_bytes: presented.authorization.len(),
         }

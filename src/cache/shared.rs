@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{CacheLimits, KnownBinding, Presentation};
+use crate::certificate::ClientCertificate;
 use crate::verify::VerifiedBinding;
 
 /// First byte of a value: the format's version.
@@ -43,10 +44,12 @@ impl SharedBindings {
     }
 
     /// What exactly this was verified to be, if the slot's value says so and it still stands at `now`.
+    /// `certificate` is the connection's.
     pub fn find(
         &self,
         value: &[u8],
         presented: &Presentation<'_>,
+        certificate: &ClientCertificate,
         now: u64,
     ) -> Option<KnownBinding> {
         let entries = self.entries(value).filter(|entries| !entries.is_empty())?;
@@ -55,7 +58,11 @@ impl SharedBindings {
             .iter()
             .map(split)
             .find(|(known, _)| bool::from(known.ct_eq(&digest)))?;
-        (now <= last_second).then_some(KnownBinding { last_second })
+        let thumbprint = *certificate.thumbprint();
+        (now <= last_second).then_some(KnownBinding {
+            last_second,
+            thumbprint,
+        })
     }
 
     /// The slot's new value with what was verified at `now`, if it may be kept. What another connection
@@ -101,6 +108,7 @@ impl SharedBindings {
     fn digest(&self, presented: &Presentation<'_>) -> [u8; DIGEST_BYTES] {
         let mut hash = Sha256::new();
         hash.update(self.generation.to_le_bytes());
+        hash.update(presented.rule.to_le_bytes());
         hash.update(presented.exporter.as_bytes());
         hash.update((presented.authorization.len() as u64).to_le_bytes());
         hash.update(presented.authorization);

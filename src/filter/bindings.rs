@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use crate::cache::{BindingCache, KnownBinding, Presentation, SharedBindings};
+use crate::certificate::ClientCertificate;
 use crate::config::Config;
 use crate::verify::VerifiedBinding;
 
@@ -45,15 +46,16 @@ impl Bindings {
         &self,
         config: &Config,
         presented: &Presentation<'_>,
+        certificate: &ClientCertificate,
         now: u64,
     ) -> Option<KnownBinding> {
         let shared = self.shared(config)?;
         let (value, _) = host::shared_data(&key(&shared));
-        let known = shared.find(&value, presented, now);
+        let known = shared.find(&value, presented, certificate, now);
         match known {
             Some(known) => {
                 self.metrics.count_shared_hit();
-                self.update(|local| local.restore(presented, known));
+                self.keep(|local| local.restore(presented, known));
             }
             None => self.metrics.count_miss(),
         }
@@ -62,10 +64,10 @@ impl Bindings {
 
     /// Keeps what was verified. Losing a race for the shared value costs a verification later.
     pub(super) fn insert(&self, config: &Config, binding: &VerifiedBinding<'_>, now: u64) {
-        if !binding.is_connection_level() {
+        if !binding.is_connection_level() || config.cache.connections == 0 {
             return;
         }
-        self.update(|local| local.insert(binding, now));
+        self.keep(|local| local.insert(binding, now));
         let Some(shared) = self.shared(config) else {
             return;
         };
@@ -79,7 +81,10 @@ impl Bindings {
     /// Drops what is known of a connection that closes.
     pub(super) fn purge(&self, config: &Config) {
         if let Ok(exporter) = connection::exporter(config) {
-            self.update(|local| local.purge(&exporter));
+            let mut local = self.local.borrow_mut();
+            let before = local.bindings();
+            local.purge(&exporter);
+            self.metrics.count_purged(before, local.bindings());
         }
         let Some(shared) = self.shared(config) else {
             return;
@@ -91,12 +96,12 @@ impl Bindings {
         }
     }
 
-    /// Changes this VM's cache and counts what that did.
-    fn update(&self, change: impl FnOnce(&mut BindingCache)) {
+    /// Adds to this VM's cache and counts what that did.
+    fn keep(&self, add: impl FnOnce(&mut BindingCache)) {
         let mut local = self.local.borrow_mut();
         let before = local.bindings();
-        change(&mut local);
-        self.metrics.count_change(before, local.bindings());
+        add(&mut local);
+        self.metrics.count_kept(before, local.bindings());
     }
 
     fn shared(&self, config: &Config) -> Option<SharedBindings> {

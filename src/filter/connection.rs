@@ -29,6 +29,11 @@ pub(super) fn exporter(config: &Config) -> Result<ExporterValue, HostFault> {
     ExporterValue::parse(&text, config.exporter.encoding)
 }
 
+/// Whether the host says which certificate the client has.
+pub(super) fn has_certificate(config: &Config) -> bool {
+    read_property(&config.client_certificate.property).is_some()
+}
+
 /// Reads what binding needs of the presented token's claims, from where the configuration says.
 pub(super) fn claims(
     presented: &Presented<'_>,

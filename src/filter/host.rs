@@ -53,6 +53,12 @@ pub(super) fn remove_request_header(name: &str) -> Result<(), HostFault> {
         .map_err(|_| HostFault::RequestUnreadable)
 }
 
+/// Adds a request header.
+pub(super) fn add_request_header(name: &str, value: &str) -> Result<(), HostFault> {
+    hostcalls::add_map_value(MapType::HttpRequestHeaders, name, value)
+        .map_err(|_| HostFault::RequestUnreadable)
+}
+
 /// Ends the request with a response of this filter's.
 pub(super) fn respond(challenge: &Challenge) {
     let mut headers = vec![("content-type", "text/plain")];
@@ -100,6 +106,17 @@ pub(super) fn now() -> Result<u64, HostFault> {
         .map_err(|_| HostFault::RequestUnreadable)
 }
 
+/// The clock in nanoseconds, for durations; 0 if there is none.
+pub(super) fn now_nanos() -> u64 {
+    let now = hostcalls::get_current_time().ok();
+    let nanos = now
+        .and_then(|now| now.duration_since(UNIX_EPOCH).ok())
+        .map(|now| now.as_nanos());
+    nanos
+        .and_then(|nanos| u64::try_from(nanos).ok())
+        .unwrap_or_default()
+}
+
 /// A shared value and the number to swap it by; empty when there is none.
 pub(super) fn shared_data(key: &str) -> (Vec<u8>, Option<u32>) {
     let (value, cas) = hostcalls::get_shared_data(key).unwrap_or_default();
@@ -124,6 +141,18 @@ pub(super) fn define_counter(name: &str) -> Option<u32> {
 /// Defines a gauge; `None` if the host has no metrics.
 pub(super) fn define_gauge(name: &str) -> Option<u32> {
     hostcalls::define_metric(MetricType::Gauge, name).ok()
+}
+
+/// Defines a histogram; `None` if the host has no metrics.
+pub(super) fn define_histogram(name: &str) -> Option<u32> {
+    hostcalls::define_metric(MetricType::Histogram, name).ok()
+}
+
+/// Sets a gauge, or adds a value to a histogram.
+pub(super) fn record(metric: Option<u32>, value: u64) {
+    if let Some(id) = metric {
+        let _ = hostcalls::record_metric(id, value);
+    }
 }
 
 /// Adds to a counter or gauge.

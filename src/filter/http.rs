@@ -9,18 +9,17 @@ use crate::authorization::refuse_token_in_query;
 use crate::cache::Presentation;
 use crate::challenge::Challenge;
 use crate::error::{HostFault, Refusal};
-use crate::policy::{Admitted, RequestHeaders, Step, Verdict};
+use crate::policy::{Admitted, RequestHeaders, Step};
 use crate::proof;
 use crate::replay::Slot;
+use crate::rule::{Mode, Policy, Rule};
 use crate::target_uri::RequestTarget;
 use crate::verify::{Connection, RequestLine, VerifiedBinding};
 
 use super::connection;
 use super::host;
+use super::outcome::{self, Outcome};
 use super::root::Plugin;
-
-/// Filter state with the outcome: the verdict on an admitted request, the reason of a refused one.
-const VERDICT: &str = "session_binding.verdict";
 
 /// How often a `jti` is tried to be remembered while other workers write the same bucket.
 const MAX_SWAPS: usize = 8;
@@ -35,78 +34,104 @@ impl Http {
         Self { plugin }
     }
 
-    fn judge(&self) -> Result<Verdict, Refusal> {
-        match self.find_known() {
-            Some(known) => Ok(known.verdict()),
-            None => self.verify(),
-        }
-    }
-
     /// Looks for what was verified before, with as few host calls as that takes. Whatever is amiss here
     /// is not found, and then judged by [`Self::verify`].
-    fn find_known(&self) -> Option<Admitted<'static>> {
+    fn find_known(&self) -> Option<(&Rule, Outcome)> {
         let Plugin {
             config, bindings, ..
         } = &*self.plugin;
         let proof = host::joined_request_header(proof::HEADER)?;
         let authorization = host::request_header("authorization")?;
-        refuse_token_in_query(&host::request_header(":path")?).ok()?;
+        let path = host::request_header(":path")?;
+        refuse_token_in_query(&path).ok()?;
+        let rule = select(&config.policy, &path)?;
         let exporter = connection::exporter(config).ok()?;
-        let (authorization, proof) = (&authorization[..], &proof[..]);
         let presented = Presentation {
+            rule: rule.number,
             exporter: &exporter,
-            authorization,
-            proof,
+            authorization: &authorization,
+            proof: &proof,
         };
-        bindings
-            .find(&presented, host::now().ok()?)
-            .map(Admitted::Known)
+        let known = bindings.find(&presented, host::now().ok()?)?;
+        Some((rule, Outcome::of(&Admitted::Known(known))))
     }
 
-    /// Verifies the request in full.
-    fn verify(&self) -> Result<Verdict, Refusal> {
+    /// Verifies the request in full, under the rule for it.
+    fn verify(&self) -> (&Rule, Result<Outcome, Refusal>) {
+        let policy = &self.plugin.config.policy;
+        let lines = match host::request_headers() {
+            Ok(lines) => lines,
+            Err(fault) => return (&policy.default, Err(fault.into())),
+        };
+        let headers = Headers::gather(&lines);
+        match policy.select(&headers.line()) {
+            Ok(rule) => (rule, self.verify_under(rule, &headers)),
+            Err(fault) => (&policy.default, Err(fault.into())),
+        }
+    }
+
+    fn verify_under(&self, rule: &Rule, headers: &Headers<'_>) -> Result<Outcome, Refusal> {
         let Plugin {
             config,
             signatures,
             bindings,
+            metrics,
             ..
         } = &*self.plugin;
-        let lines = host::request_headers()?;
-        let headers = Headers::gather(&lines);
-        let presented = match config.policy.present(&headers.request())? {
-            Step::Done(admitted) => return Ok(admitted.verdict()),
+        let presented = match rule.present(&headers.request())? {
+            Step::Done(admitted) => return Ok(Outcome::of(&admitted)),
             Step::Next(presented) => presented,
         };
         let now = host::now()?;
         let claims = connection::claims(&presented, &config.confirmation)?;
-        let bound = match presented.confirm(&claims, &config.policy, now)? {
-            Step::Done(admitted) => return Ok(admitted.verdict()),
+        let bound = match presented.confirm(&claims, rule, now)? {
+            Step::Done(admitted) => return Ok(Outcome::of(&admitted)),
             Step::Next(bound) => bound,
         };
         let connection = connection::read(config)?;
-        let presentation = bound.presentation(&connection.exporter);
-        let known = presentation.and_then(|shown| bindings.find_shared(config, &shown, now));
+        let presentation = bound.presentation(rule, &connection.exporter);
+        let known = presentation
+            .and_then(|shown| bindings.find_shared(config, &shown, &connection.certificate, now));
         if let Some(known) = known {
-            return Ok(Admitted::Known(known).verdict());
+            return Ok(Outcome::of(&Admitted::Known(known)));
         }
-        let admitted = bound.verify(&connection, &config.policy, now, signatures)?;
+        let began = host::now_nanos();
+        let admitted = bound.verify(&connection, rule, now, signatures)?;
         if let Admitted::SessionBound(verified) = &admitted {
+            metrics.record_verification(host::now_nanos().saturating_sub(began));
             refuse_replay(verified, &connection, now)?;
             bindings.insert(config, verified, now);
         }
-        Ok(admitted.verdict())
+        Ok(Outcome::of(&admitted))
     }
 
-    fn admit(&self, verdict: Verdict) -> Result<(), Refusal> {
-        host::remove_request_header(proof::HEADER)?;
-        host::set_filter_state(VERDICT, verdict.name());
-        self.plugin.metrics.count_admitted(verdict);
+    fn act(&self, rule: &Rule, outcome: Result<Outcome, Refusal>) -> Result<(), Refusal> {
+        let Plugin {
+            config, metrics, ..
+        } = &*self.plugin;
+        if !config.policy.rules.is_empty() {
+            outcome::publish_rule(rule);
+        }
+        match outcome {
+            Ok(outcome) => {
+                outcome.publish(config.verified_header.as_deref())?;
+                metrics.count_admitted(rule, outcome.verdict);
+            }
+            Err(refusal) if rule.mode == Mode::Observe => {
+                outcome::publish_refusal("observed", refusal);
+                metrics.count_observed(rule, refusal);
+                self.plugin.log.refusal("would refuse", rule, refusal);
+                outcome::strip(config.verified_header.as_deref())?;
+            }
+            Err(refusal) => return Err(refusal),
+        }
         Ok(())
     }
 
-    fn refuse(&self, refusal: Refusal) {
-        host::set_filter_state(VERDICT, refusal.reason());
-        self.plugin.metrics.count_refused(refusal);
+    fn refuse(&self, rule: &Rule, refusal: Refusal) {
+        outcome::publish_refusal("refused", refusal);
+        self.plugin.metrics.count_refused(rule, refusal);
+        self.plugin.log.refusal("refused", rule, refusal);
         host::respond(&Challenge::new(
             refusal,
             self.plugin.config.error_description,
@@ -118,15 +143,42 @@ impl Context for Http {}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let outcome = self.judge().and_then(|verdict| self.admit(verdict));
-        match outcome {
+        let (rule, outcome) = match self.find_known() {
+            Some((rule, outcome)) => (rule, Ok(outcome)),
+            None => {
+                self.plugin.check_host();
+                self.verify()
+            }
+        };
+        match self.act(rule, outcome) {
             Ok(()) => Action::Continue,
             Err(refusal) => {
-                self.refuse(refusal);
+                self.refuse(rule, refusal);
                 Action::Pause
             }
         }
     }
+}
+
+/// The rule for the request, reading of it only what the policy looks at.
+fn select<'p>(policy: &'p Policy, path: &[u8]) -> Option<&'p Rule> {
+    if policy.rules.is_empty() {
+        return Some(&policy.default);
+    }
+    let (method, authority) = (
+        host::request_header(":method")?,
+        host::request_header(":authority")?,
+    );
+    let target = RequestTarget {
+        authority: &authority,
+        path,
+    };
+    policy
+        .select(&RequestLine {
+            method: &method,
+            target,
+        })
+        .ok()
 }
 
 /// Remembers the `jti` of a verified proof, if it has one (V-i).
@@ -176,18 +228,22 @@ impl<'a> Headers<'a> {
         headers
     }
 
-    fn request(&'a self) -> RequestHeaders<'a> {
+    const fn line(&self) -> RequestLine<'a> {
         let target = RequestTarget {
             authority: self.authority,
             path: self.path,
         };
+        RequestLine {
+            method: self.method,
+            target,
+        }
+    }
+
+    fn request(&'a self) -> RequestHeaders<'a> {
         RequestHeaders {
             authorization: &self.authorization,
             proof: &self.proof,
-            line: RequestLine {
-                method: self.method,
-                target,
-            },
+            line: self.line(),
         }
     }
 }

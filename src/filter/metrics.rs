@@ -1,18 +1,124 @@
-//! Counters: one for every way a request can end.
+//! Counters: one for every way a request can end, and every rule it can end under.
 
 use crate::error::{ClientFault, HostFault, Refusal};
 use crate::policy::Verdict;
+use crate::rule::{Policy, Rule};
 
 use super::host;
 
 /// Prefix of every metric of this filter.
 const PREFIX: &str = "session_binding";
 
+/// The metrics of one plugin's requests.
+pub(super) struct Metrics {
+    /// By number of the rule.
+    rules: Vec<RuleMetrics>,
+    verification: Option<u32>,
+}
+
+struct RuleMetrics {
+    admitted: Vec<Option<u32>>,
+    refused: Faults,
+    observed: Faults,
+}
+
+/// Counters by position in `ClientFault::ALL` and `HostFault::ALL`.
+struct Faults {
+    client: Vec<Option<u32>>,
+    host: Vec<Option<u32>>,
+}
+
+impl Metrics {
+    /// Defines every counter, so that each is there from the start and reads 0.
+    pub(super) fn define(policy: &Policy) -> Self {
+        Self {
+            rules: policy.all().map(RuleMetrics::define).collect(),
+            verification: host::define_histogram(&format!("{PREFIX}.verification_us")),
+        }
+    }
+
+    /// Counts a request that goes on.
+    pub(super) fn count_admitted(&self, rule: &Rule, verdict: Verdict) {
+        self.count(rule, |metrics| metrics.admitted.get(verdict as usize));
+    }
+
+    /// Counts a request that ends here.
+    pub(super) fn count_refused(&self, rule: &Rule, refusal: Refusal) {
+        self.count(rule, |metrics| metrics.refused.get(refusal));
+    }
+
+    /// Counts a request that goes on although it would be refused.
+    pub(super) fn count_observed(&self, rule: &Rule, refusal: Refusal) {
+        self.count(rule, |metrics| metrics.observed.get(refusal));
+    }
+
+    /// Records how long a full verification took, in nanoseconds.
+    pub(super) fn record_verification(&self, nanos: u64) {
+        host::record(self.verification, nanos / 1000);
+    }
+
+    fn count<'m>(
+        &'m self,
+        rule: &Rule,
+        pick: impl FnOnce(&'m RuleMetrics) -> Option<&'m Option<u32>>,
+    ) {
+        let counter = self.rules.get(usize::from(rule.number)).and_then(pick);
+        host::add(counter.copied().flatten(), 1);
+    }
+}
+
+impl RuleMetrics {
+    fn define(rule: &Rule) -> Self {
+        let rule = &rule.name;
+        let define = |kind: &str, name: &str| {
+            host::define_counter(&format!("{PREFIX}.{kind}.{name}.{rule}"))
+        };
+        Self {
+            admitted: Verdict::ALL
+                .iter()
+                .map(|verdict| define("admitted", verdict.name()))
+                .collect(),
+            refused: Faults::define(
+                |reason| define("refused", reason),
+                |reason| define("failed", reason),
+            ),
+            observed: Faults::define(
+                |reason| define("observed", reason),
+                |reason| define("observed", reason),
+            ),
+        }
+    }
+}
+
+impl Faults {
+    fn define(client: impl Fn(&str) -> Option<u32>, host: impl Fn(&str) -> Option<u32>) -> Self {
+        Self {
+            client: ClientFault::ALL
+                .iter()
+                .map(|fault| client(fault.reason()))
+                .collect(),
+            host: HostFault::ALL
+                .iter()
+                .map(|fault| host(fault.reason()))
+                .collect(),
+        }
+    }
+
+    fn get(&self, refusal: Refusal) -> Option<&Option<u32>> {
+        match refusal {
+            Refusal::Client(fault) => self.client.get(fault as usize),
+            Refusal::Host(fault) => self.host.get(fault as usize),
+        }
+    }
+}
+
 /// How often the cache answered, and how much it holds.
 pub(super) struct CacheMetrics {
     hit: Option<u32>,
     shared_hit: Option<u32>,
     miss: Option<u32>,
+    purged: Option<u32>,
+    evicted: Option<u32>,
     /// Bindings held by all VMs together.
     bindings: Option<u32>,
 }
@@ -25,6 +131,8 @@ impl CacheMetrics {
             hit: counter("hit"),
             shared_hit: counter("shared_hit"),
             miss: counter("miss"),
+            purged: counter("purged"),
+            evicted: counter("evicted"),
             bindings: host::define_gauge(&format!("{PREFIX}.cache.bindings")),
         }
     }
@@ -44,55 +152,20 @@ impl CacheMetrics {
         host::add(self.miss, 1);
     }
 
-    /// Brings the gauge from what this VM held to what it holds.
-    pub(super) fn count_change(&self, before: usize, after: usize) {
-        let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
-        host::add(self.bindings, signed(after) - signed(before));
+    /// Counts one binding more, and those that had to go for it.
+    pub(super) fn count_kept(&self, before: usize, after: usize) {
+        host::add(self.evicted, difference(before + 1, after));
+        host::add(self.bindings, difference(after, before));
+    }
+
+    /// Counts the bindings of a connection that closed.
+    pub(super) fn count_purged(&self, before: usize, after: usize) {
+        host::add(self.purged, difference(before, after));
+        host::add(self.bindings, difference(after, before));
     }
 }
 
-/// The defined counters of one plugin.
-pub(super) struct Metrics {
-    admitted: Vec<(Verdict, Option<u32>)>,
-    refused: Vec<(Refusal, Option<u32>)>,
-}
-
-impl Metrics {
-    /// Defines every counter, so that each is there from the start and reads 0.
-    pub(super) fn define() -> Self {
-        let clients = ClientFault::ALL.iter().copied().map(Refusal::Client);
-        let hosts = HostFault::ALL.iter().copied().map(Refusal::Host);
-        let admitted = |verdict: Verdict| {
-            (
-                verdict,
-                host::define_counter(&format!("{PREFIX}.admitted.{}", verdict.name())),
-            )
-        };
-        let refused = |refusal: Refusal| {
-            let blame = match refusal {
-                Refusal::Client(_) => "refused",
-                Refusal::Host(_) => "failed",
-            };
-            (
-                refusal,
-                host::define_counter(&format!("{PREFIX}.{blame}.{}", refusal.reason())),
-            )
-        };
-        Self {
-            admitted: Verdict::ALL.into_iter().map(admitted).collect(),
-            refused: clients.chain(hosts).map(refused).collect(),
-        }
-    }
-
-    /// Counts a request that goes on.
-    pub(super) fn count_admitted(&self, verdict: Verdict) {
-        let counter = self.admitted.iter().find(|(known, _)| *known == verdict);
-        host::add(counter.and_then(|(_, id)| *id), 1);
-    }
-
-    /// Counts a request that ends here.
-    pub(super) fn count_refused(&self, refusal: Refusal) {
-        let counter = self.refused.iter().find(|(known, _)| *known == refusal);
-        host::add(counter.and_then(|(_, id)| *id), 1);
-    }
+fn difference(minuend: usize, subtrahend: usize) -> i64 {
+    let signed = |count| i64::try_from(count).unwrap_or(i64::MAX);
+    signed(minuend) - signed(subtrahend)
 }

@@ -7,8 +7,11 @@ mod connection;
 mod host;
 mod http;
 mod known_answers;
+mod log;
 mod metrics;
+mod outcome;
 mod purge;
+mod readiness;
 mod root;
 mod signatures;
 

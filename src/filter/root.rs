@@ -1,6 +1,6 @@
 //! The plugin: its configuration, validated once, and what every request of it shares.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
@@ -12,8 +12,10 @@ use crate::config::{Config, Role};
 use super::bindings::Bindings;
 use super::host;
 use super::http::Http;
+use super::log::RefusalLog;
 use super::metrics::Metrics;
 use super::purge::Purge;
+use super::readiness;
 use super::signatures::Signatures;
 
 /// A configured plugin that verifies.
@@ -22,6 +24,17 @@ pub(super) struct Plugin {
     pub(super) bindings: Bindings,
     pub(super) signatures: Signatures,
     pub(super) metrics: Metrics,
+    pub(super) log: RefusalLog,
+    is_host_checked: Cell<bool>,
+}
+
+impl Plugin {
+    /// Finds out, once, what the host provides on the present connection.
+    pub(super) fn check_host(&self) {
+        if !self.is_host_checked.replace(true) {
+            readiness::check(&self.config);
+        }
+    }
 }
 
 thread_local! {
@@ -55,12 +68,14 @@ impl Root {
         }
         let signatures = Signatures::probe();
         host::log(LogLevel::Info, &format!("session binding: {signatures}"));
-        let bindings = Bindings::new(&config, generation(text));
+        readiness::report("verify_signature", signatures.are_by_host());
         let plugin = Rc::new(Plugin {
-            config,
-            bindings,
+            bindings: Bindings::new(&config, generation(text)),
+            metrics: Metrics::define(&config.policy),
+            log: RefusalLog::default(),
+            is_host_checked: Cell::new(false),
             signatures,
-            metrics: Metrics::define(),
+            config,
         });
         PLUGINS.with_borrow_mut(|plugins| {
             plugins.retain(|plugin| plugin.strong_count() > 0);

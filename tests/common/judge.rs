@@ -102,6 +102,7 @@ impl Judge {
         refuse_token_in_query(&situation.path).ok()?;
         let exporter = ExporterValue::parse(&situation.exporter, config.exporter.encoding).ok()?;
         let presented = Presentation {
+            rule: config.policy.select(&line(situation)).ok()?.number,
             exporter: &exporter,
             authorization,
             proof,
@@ -114,25 +115,20 @@ impl Judge {
     }
 
     fn verify(&mut self, situation: &Situation, config: &Config) -> Result<Verdict, Refusal> {
-        let (policy, now) = (&config.policy, situation.now);
+        let now = situation.now;
         let (authorization, proof) = (slices(&situation.authorization), slices(&situation.proof));
         let headers = RequestHeaders {
             authorization: &authorization,
             proof: &proof,
-            line: RequestLine {
-                method: &situation.method,
-                target: RequestTarget {
-                    authority: &situation.authority,
-                    path: &situation.path,
-                },
-            },
+            line: line(situation),
         };
-        let presented = match policy.present(&headers)? {
+        let rule = config.policy.select(&headers.line)?;
+        let presented = match rule.present(&headers)? {
             Step::Done(admitted) => return Ok(admitted.verdict()),
             Step::Next(presented) => presented,
         };
         let claims = presented.token.claims()?;
-        let bound = match presented.confirm(&claims, policy, now)? {
+        let bound = match presented.confirm(&claims, rule, now)? {
             Step::Done(admitted) => return Ok(admitted.verdict()),
             Step::Next(bound) => bound,
         };
@@ -142,14 +138,14 @@ impl Judge {
             generation(&situation.config),
             situation.connection_id,
         );
-        let presentation = bound.presentation(&connection.exporter);
+        let presentation = bound.presentation(rule, &connection.exporter);
         if let (Some(shared), Some(presented)) = (&shared, &presentation) {
             let value = self.shared.entry(shared.slot()).or_default();
-            if let Some(known) = shared.find(value, presented, now) {
+            if let Some(known) = shared.find(value, presented, &connection.certificate, now) {
                 return Ok(Admitted::Known(known).verdict());
             }
         }
-        let admitted = bound.verify(&connection, policy, now, &Counting(&self.signatures))?;
+        let admitted = bound.verify(&connection, rule, now, &Counting(&self.signatures))?;
         if let Admitted::SessionBound(binding) = &admitted {
             self.remember_jti(binding, situation, &connection.exporter)?;
             let limits = config.cache;
@@ -186,6 +182,16 @@ impl Judge {
         if let Some(next) = shared.insert(value, binding, now) {
             *value = next;
         }
+    }
+}
+
+fn line(situation: &Situation) -> RequestLine<'_> {
+    RequestLine {
+        method: &situation.method,
+        target: RequestTarget {
+            authority: &situation.authority,
+            path: &situation.path,
+        },
     }
 }
 

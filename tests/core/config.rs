@@ -10,8 +10,8 @@ use tls_session_binding::challenge::ErrorDescription;
 use tls_session_binding::config::{Config, ConfirmationSource, Role, Source};
 use tls_session_binding::exporter::ExporterEncoding;
 use tls_session_binding::limits::MAX_CONFIG_BYTES;
-use tls_session_binding::policy::{BindingMode, Policy};
-use tls_session_binding::verify::Rules;
+use tls_session_binding::rule::{Mode, Policy, Rule, WithoutToken};
+use tls_session_binding::verify::{ProofRules, RequiredClaims};
 
 use crate::common::files;
 use crate::common::judge::mistaken_keys;
@@ -52,18 +52,26 @@ fn defaults() -> Config {
         },
         confirmation: ConfirmationSource::Token,
         policy: Policy {
-            binding: BindingMode::IfConfirmed,
-            rules: Rules {
-                algorithms: AlgorithmSet::all(),
-                max_proof_age: 300,
-                clock_tolerance: 30,
+            default: Rule {
+                number: 0,
+                name: "default".to_owned(),
+                mode: Mode::EnforceIfBound,
+                without_token: WithoutToken::Pass,
+                proof: ProofRules {
+                    algorithms: AlgorithmSet::all(),
+                    max_proof_age: 300,
+                    clock_tolerance: 30,
+                    required_claims: RequiredClaims::default(),
+                },
             },
+            rules: Vec::new(),
         },
         cache: CacheLimits {
             connections: 10_000,
             tokens_per_connection: 64,
             max_binding_age: None,
         },
+        verified_header: None,
         error_description: ErrorDescription::Full,
     }
 }
@@ -113,11 +121,15 @@ fn every_value_of_every_key_is_taken_as_written() {
         .map(str::to_owned)
         .to_vec();
     assert_eq!(config.confirmation, ConfirmationSource::Property(payload));
-    assert_eq!(config.policy.binding, BindingMode::Required);
+    let rule = config.policy.default;
+    assert_eq!(
+        (rule.mode, rule.without_token),
+        (Mode::Enforce, WithoutToken::Refuse)
+    );
     let algorithms = AlgorithmSet::of(&[Algorithm::Ps256, Algorithm::Es384]);
-    assert_eq!(config.policy.rules.algorithms, algorithms);
-    assert_eq!(config.policy.rules.max_proof_age, 86_400);
-    assert_eq!(config.policy.rules.clock_tolerance, 0);
+    assert_eq!(rule.proof.algorithms, algorithms);
+    assert_eq!(rule.proof.max_proof_age, 86_400);
+    assert_eq!(rule.proof.clock_tolerance, 0);
     assert_eq!(config.error_description, ErrorDescription::Code);
     let cache = CacheLimits {
         connections: 0,

@@ -16,13 +16,13 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ServerConfig, ServerConnection, SupportedProtocolVersion};
 use tempfile::TempDir;
 use tls_session_binding::access_token::AccessToken;
-use tls_session_binding::algorithm::AlgorithmSet;
+use tls_session_binding::config::Config;
 use tls_session_binding::certificate::ClientCertificate;
 use tls_session_binding::error::ClientFault;
 use tls_session_binding::proof::{HEADER, UntrustedProof};
 use tls_session_binding::signature::RustCrypto;
 use tls_session_binding::target_uri::RequestTarget;
-use tls_session_binding::verify::{self, Connection, PresentedToken, RequestLine, Rules};
+use tls_session_binding::verify::{self, Connection, PresentedToken, RequestLine};
 use tls_session_binding_client::http::{Connector, Options, Session, trust_anchors};
 use tls_session_binding_client::signer::Signer;
 use tls_session_binding_client::{ExporterValue, dev::pki};
@@ -246,11 +246,7 @@ pub(crate) fn judge(
     line: &RequestLine<'_>,
     connection: &Connection,
 ) -> Result<(), ClientFault> {
-    let rules = Rules {
-        algorithms: AlgorithmSet::all(),
-        max_proof_age: 300,
-        clock_tolerance: 30,
-    };
+    let rule = Config::parse(b"{}").unwrap().policy.default;
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -261,7 +257,7 @@ pub(crate) fn judge(
         authorization: token.as_bytes(),
         expires: None,
     };
-    verify::verify(&proof, &token, line, connection, &rules, now, &RustCrypto).map(|_| ())
+    verify::verify(&proof, &token, line, connection, &rule, now, &RustCrypto).map(|_| ())
 }
 
 fn header<'a>(request: &'a Request<Incoming>, name: &str) -> Option<&'a str> {
