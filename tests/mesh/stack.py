@@ -1,16 +1,20 @@
 """Processes of a test: Envoy, an echo service, others. All listen on 127.0.0.1 and end with the test."""
 
+import base64
 import contextlib
 import http.server
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import tempfile
 import threading
 import time
 import urllib.request
+
+import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -66,11 +70,14 @@ class Echo(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        body = json.dumps({name.lower(): value for name, value in self.headers.items()}).encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
+        self.answer(200, json.dumps({name.lower(): value for name, value in self.headers.items()}))
+
+    def answer(self, status, body, **headers):
+        self.send_response(status)
+        for name, value in (headers | {"content-length": str(len(body.encode()))}).items():
+            self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body.encode())
 
     def log_message(self, *_):
         pass
@@ -119,6 +126,35 @@ class Demo:
 def session_binding(*arguments):
     command = [str(COMMAND), *map(str, arguments)]
     return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def shipped(name, directory):
+    """A shipped bootstrap file with the demonstration's files in `directory`, on free ports."""
+    text = (ROOT / "envoy" / name).read_text().replace("target/demo/", f"{directory}/")
+    return yaml.safe_load(re.sub(r"port_value: (8443|9901)\b", "port_value: 0", text))
+
+
+def http_filters(bootstrap):
+    """The configurations of the first listener's HTTP filters, by name."""
+    (chain,) = bootstrap["static_resources"]["listeners"][0]["filter_chains"]
+    return {one["name"]: one["typed_config"] for one in chain["filters"][-1]["typed_config"]["http_filters"]}
+
+
+def cluster(name, port):
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    endpoints = [{"lb_endpoints": [{"endpoint": {"address": address}}]}]
+    return {"name": name, "connect_timeout": "2s", "load_assignment": {"cluster_name": name, "endpoints": endpoints}}
+
+
+def claims(token):
+    """The claims of a JWT, unverified."""
+    payload = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+
+
+def with_service(bootstrap, port):
+    """The bootstrap with its service at this port."""
+    return json.loads(json.dumps(bootstrap).replace('"port_value": 8080', f'"port_value": {port}'))
 
 
 def environment():

@@ -42,16 +42,14 @@ class Proxy:
         self.directory.mkdir()
         self.demo = stack.Demo(self.directory)
         self.token = self.demo.token()
-        text = (stack.ROOT / "envoy/ingress.yaml").read_text().replace("target/demo/", f"{self.directory}/")
-        self.bootstrap = yaml.safe_load(re.sub(r"port_value: (8443|9901)", "port_value: 0", text))
+        self.bootstrap = stack.shipped("ingress.yaml", self.directory)
         self.bootstrap |= yaml.safe_load((MONITORING / "stats.yaml").read_text())
         (self.chain,) = self.bootstrap["static_resources"]["listeners"][0]["filter_chains"]
         self.http_filters = self.chain["filters"][-1]["typed_config"]["http_filters"]
 
     @contextlib.contextmanager
     def running(self, service):
-        placed = json.loads(json.dumps(self.bootstrap).replace('"port_value": 8080', f'"port_value": {service}'))
-        with stack.envoy(placed, self.directory) as admin:
+        with stack.envoy(stack.with_service(self.bootstrap, service), self.directory) as admin:
             self.admin = admin.removeprefix("http://")
             self.port = stack.listener_port(admin, "ingress")
             yield self
