@@ -122,7 +122,8 @@ impl VerifiedBinding<'_> {
         &self.thumbprint
     }
 
-    /// The last second, since 1970, at which both the token and the certificate are valid.
+    /// The last second, since 1970, at which the token, the certificate and the proof are valid; the
+    /// latter by its own `exp`, if it has one.
     #[must_use]
     pub const fn valid_until(&self) -> u64 {
         self.valid_until
@@ -218,16 +219,17 @@ pub fn verify<'a>(
     if !signatures.verify(proof.algorithm, key, proof.signing_input, &proof.signature) {
         return Err(ClientFault::ProofSignatureInvalid);
     }
-    let token_until = token
-        .expires
-        .map_or(u64::MAX, |expires| rules.last_second_before(expires));
+    let until = |expires: Option<u64>| {
+        expires.map_or(u64::MAX, |expires| rules.last_second_before(expires))
+    };
+    let tokens_until = until(token.expires).min(until(proof.expires));
     Ok(VerifiedBinding {
         rule: rule.number,
         thumbprint: *connection.certificate.thumbprint(),
         exporter: connection.exporter,
         authorization: token.authorization,
         proof: proof.text,
-        valid_until: token_until.min(connection.certificate.not_after()),
+        valid_until: tokens_until.min(connection.certificate.not_after()),
         acceptable_until: rules.last_second(proof.issued_at),
         request: proof.request.clone(),
     })
