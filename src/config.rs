@@ -300,20 +300,16 @@ fn read_cache(root: &mut Section<'_>) -> CacheLimits {
 }
 
 fn read_confirmation(root: &mut Section<'_>) -> ConfirmationSource {
-    match root.members.get("confirmation") {
-        Some(Value::Object(_)) => {
-            let mut section = root.section("confirmation");
-            let property = section.property(&[]);
-            section.finish();
-            ConfirmationSource::Property(property)
-        }
-        _ => {
-            if root.value("confirmation", "token".to_owned()) != "token" {
-                root.mistake("confirmation", "must be \"token\" or {\"property\": [..]}");
-            }
-            ConfirmationSource::Token
-        }
+    if let Some(Value::Object(_)) = root.members.get("confirmation") {
+        let mut section = root.section("confirmation");
+        let property = section.property(&[]);
+        section.finish();
+        return ConfirmationSource::Property(property);
     }
+    if root.value("confirmation", "token".to_owned()) != "token" {
+        root.mistake("confirmation", "must be \"token\" or {\"property\": [..]}");
+    }
+    ConfirmationSource::Token
 }
 
 /// One object of the configuration, from which known keys are taken until the unknown are left.

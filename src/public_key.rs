@@ -1,4 +1,4 @@
-//! The client certificate's public key: a SubjectPublicKeyInfo (RFC 5280 section 4.1.2.7) reduced to
+//! The client certificate's public key: a `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7) reduced to
 //! the kinds of key a proof may be signed with.
 
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
@@ -53,7 +53,7 @@ pub(crate) enum Material {
 }
 
 impl PublicKey {
-    /// Imports a key from the DER of its SubjectPublicKeyInfo.
+    /// Imports a key from the DER of its `SubjectPublicKeyInfo`.
     ///
     /// Points must be uncompressed, on the curve and not at infinity; Ed25519 keys canonical and free
     /// of small-order components; RSA keys of [`MIN_RSA_BITS`] to [`MAX_RSA_BITS`] bits with an odd
@@ -87,7 +87,7 @@ impl PublicKey {
         }
     }
 
-    /// The key as DER SubjectPublicKeyInfo, for a verifier outside this crate.
+    /// The key as DER `SubjectPublicKeyInfo`, for a verifier outside this crate.
     #[must_use]
     pub fn spki_der(&self) -> &[u8] {
         &self.spki_der

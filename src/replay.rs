@@ -40,12 +40,14 @@ impl Slot {
         let mut hash = Sha256::new();
         hash.update(exporter.as_bytes());
         hash.update(jti.as_bytes());
-        let [a, b, c, d, e, f, g, h, spread, ..] = <[u8; 32]>::from(hash.finalize());
+        let hash: [u8; 32] = hash.finalize().into();
+        let (digest, rest) = hash.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        let spread = rest.first().copied().unwrap_or_default();
         let bucket =
             connection_id % GROUPS * BUCKETS_PER_GROUP + u64::from(spread) % BUCKETS_PER_GROUP;
         Self {
             bucket,
-            digest: [a, b, c, d, e, f, g, h],
+            digest: *digest,
         }
     }
 
@@ -91,11 +93,16 @@ struct Entry {
 
 impl Entry {
     fn read(bytes: &[u8; ENTRY_BYTES]) -> Self {
-        let [a, b, c, d, e, f, g, h, until @ ..] = *bytes;
-        Self {
-            digest: [a, b, c, d, e, f, g, h],
-            until: u64::from_le_bytes(until),
-        }
+        let mut entry = Self {
+            digest: [0; 8],
+            until: 0,
+        };
+        let (digest, until) = bytes.split_at(entry.digest.len());
+        entry.digest.copy_from_slice(digest);
+        entry.until = until
+            .first_chunk()
+            .map_or(0, |until| u64::from_le_bytes(*until));
+        entry
     }
 
     fn write(&self, bucket: &mut Vec<u8>) {

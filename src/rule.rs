@@ -68,7 +68,9 @@ impl Policy {
         }
         // A request without any path, such as CONNECT, is not one for `/`.
         let given = Some(line.target.path).filter(|path| !path.is_empty());
-        let path = given.and_then(normalise_path).ok_or(ClientFault::TargetUnreadable)?;
+        let path = given
+            .and_then(normalise_path)
+            .ok_or(ClientFault::TargetUnreadable)?;
         let matching = |(matcher, _): &&(Matcher, Rule)| matcher.matches(line, &path);
         Ok(self
             .rules

@@ -1,5 +1,5 @@
 //! Verification of one JWS signature. The trait is the seam between the proof's rules and whoever does
-//! the arithmetic: RustCrypto here, the host's library in the filter.
+//! the arithmetic: [`RustCrypto`] here, the host's library in the filter.
 
 use jwt_compact::AlgorithmSignature as _;
 use jwt_compact::alg::{Es256, Rsa};
@@ -50,8 +50,7 @@ impl SignatureVerifier for RustCrypto {
                     .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok())
             }
             (_, Material::Rsa(key)) => rsa_algorithm(algorithm).is_some_and(|algorithm| {
-                is_below_modulus(signature, key)
-                    && verify_jose(&algorithm, key, message, signature)
+                is_below_modulus(signature, key) && verify_jose(&algorithm, key, message, signature)
             }),
             _ => false,
         }

@@ -110,7 +110,7 @@ fn sources(folder: &Path) -> String {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && name != "target" && !name.starts_with('.') {
             text += &sources(&path);
-        } else if name.ends_with(".rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
             text += &fs::read_to_string(&path).unwrap();
         }
     }

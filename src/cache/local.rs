@@ -52,6 +52,7 @@ impl BindingCache {
     }
 
     /// What exactly this was verified to be on this connection, if it was and still stands at `now`.
+    #[must_use]
     pub fn find(&self, presented: &Presentation<'_>, now: u64) -> Option<KnownBinding> {
         self.connections
             .get(presented.exporter.as_bytes())?

@@ -143,12 +143,11 @@ impl Context for Http {}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let (rule, outcome) = match self.find_known() {
-            Some((rule, outcome)) => (rule, Ok(outcome)),
-            None => {
-                self.plugin.check_host();
-                self.verify()
-            }
+        let (rule, outcome) = if let Some((rule, outcome)) = self.find_known() {
+            (rule, Ok(outcome))
+        } else {
+            self.plugin.check_host();
+            self.verify()
         };
         match self.act(rule, outcome) {
             Ok(()) => Action::Continue,

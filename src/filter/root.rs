@@ -49,7 +49,7 @@ pub(super) fn for_each_plugin(act: impl Fn(&Plugin)) {
         plugins
             .iter()
             .filter_map(Weak::upgrade)
-            .for_each(|plugin| act(&plugin))
+            .for_each(|plugin| act(&plugin));
     });
 }
 

@@ -142,10 +142,13 @@ fn push_field(message: &mut Vec<u8>, number: u8, value: &[u8]) {
     const LENGTH_DELIMITED: u8 = 2;
     message.push(number << 3 | LENGTH_DELIMITED);
     let mut length = value.len();
-    while length >= 0x80 {
-        message.push((length & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = length.to_le_bytes();
         length >>= 7;
+        message.push(if length > 0 { low | 0x80 } else { low & 0x7f });
+        if length == 0 {
+            break;
+        }
     }
-    message.push(length as u8);
     message.extend_from_slice(value);
 }
