@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
+use tls_session_binding::certificate::NOT_PRESENTED;
 
 use crate::certificate::Certificate;
 use crate::config::Mistakes;
@@ -12,7 +13,7 @@ use crate::downstream::{CONNECTIONS, Downstream};
 
 /// Key of the exporter value: base64url without padding.
 pub const EXPORTER: &str = "tls_session_binding.exporter";
-/// Key of the client certificate: base64 of its DER; empty if the client was allowed to show none.
+/// Key of the client certificate: base64 of its DER, or `none` if the client was allowed to show none.
 pub const CLIENT_CERTIFICATE: &str = "tls_session_binding.client_certificate";
 /// Key of the protocol version.
 pub const TLS_VERSION: &str = "tls_session_binding.tls_version";
@@ -76,9 +77,11 @@ pub fn publish(filter: &dyn FilterState) {
 }
 
 fn publish_certificate(filter: &dyn FilterState, facts: &Downstream) {
-    let der = facts.certificate.as_deref().unwrap_or_default();
+    let Some(der) = facts.certificate.as_deref() else {
+        return filter.set(CLIENT_CERTIFICATE, NOT_PRESENTED);
+    };
     filter.set(CLIENT_CERTIFICATE, STANDARD.encode(der).as_bytes());
-    // Verified in the handshake, so it can be read; without one there is nothing to say.
+    // Verified in the handshake, so it can be read.
     let Ok(certificate) = Certificate::of_der(der) else {
         return;
     };

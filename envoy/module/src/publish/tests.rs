@@ -66,7 +66,7 @@ fn a_client_without_certificate_is_published_as_having_none() {
     };
     CONNECTIONS.remember(5, facts);
     let values = published(5);
-    assert_eq!(values[CLIENT_CERTIFICATE], "");
+    assert_eq!(values[CLIENT_CERTIFICATE], "none");
     assert!(!values.contains_key(SPIFFE_ID) && !values.contains_key(FORWARDED));
 }
 
