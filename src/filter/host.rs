@@ -34,19 +34,6 @@ pub(super) fn request_headers() -> Result<Vec<(String, Vec<u8>)>, HostFault> {
     hostcalls::get_map_bytes(MapType::HttpRequestHeaders).map_err(|_| HostFault::RequestUnreadable)
 }
 
-/// A request header that never has more than one line, or whose lines Envoy joins when it receives
-/// them, as it does for `Authorization`.
-pub(super) fn request_header(name: &str) -> Option<Vec<u8>> {
-    hostcalls::get_map_value_bytes(MapType::HttpRequestHeaders, name)
-        .ok()
-        .flatten()
-}
-
-/// A request header whose lines, if there are more than one, come joined with commas.
-pub(super) fn joined_request_header(name: &str) -> Option<Vec<u8>> {
-    property(&["request", "headers", name])
-}
-
 /// Removes every line of a request header.
 pub(super) fn remove_request_header(name: &str) -> Result<(), HostFault> {
     hostcalls::remove_map_value(MapType::HttpRequestHeaders, name)

@@ -6,13 +6,13 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 
 use crate::authorization::refuse_token_in_query;
-use crate::cache::Presentation;
+use crate::cache::{KnownBinding, Presentation};
 use crate::challenge::Challenge;
 use crate::error::{HostFault, Refusal};
 use crate::policy::{Admitted, RequestHeaders, Step};
 use crate::proof;
 use crate::replay::Slot;
-use crate::rule::{Mode, Policy, Rule};
+use crate::rule::{Mode, Rule};
 use crate::target_uri::RequestTarget;
 use crate::verify::{Connection, RequestLine, VerifiedBinding};
 
@@ -34,43 +34,41 @@ impl Http {
         Self { plugin }
     }
 
-    /// Looks for what was verified before, with as few host calls as that takes. Whatever is amiss here
-    /// is not found, and then judged by [`Self::verify`].
-    fn find_known(&self) -> Option<(&Rule, Outcome)> {
-        let Plugin {
-            config, bindings, ..
-        } = &*self.plugin;
-        let proof = host::joined_request_header(proof::HEADER)?;
-        let authorization = host::request_header("authorization")?;
-        let path = host::request_header(":path")?;
-        refuse_token_in_query(&path).ok()?;
-        let rule = select(&config.policy, &path)?;
-        let exporter = connection::exporter(config).ok()?;
-        let presented = Presentation {
-            rule: rule.number,
-            exporter: &exporter,
-            authorization: &authorization,
-            proof: &proof,
-        };
-        let known = bindings.find(&presented, host::now().ok()?)?;
-        Some((rule, Outcome::of(&Admitted::Known(known))))
-    }
-
-    /// Verifies the request in full, under the rule for it.
-    fn verify(&self) -> (&Rule, Result<Outcome, Refusal>) {
+    /// Finds the rule for the request and judges it.
+    fn judge(&self, lines: &[(String, Vec<u8>)]) -> (&Rule, Result<Outcome, Refusal>) {
         let policy = &self.plugin.config.policy;
-        let lines = match host::request_headers() {
-            Ok(lines) => lines,
-            Err(fault) => return (&policy.default, Err(fault.into())),
-        };
-        let headers = Headers::gather(&lines);
+        let headers = Headers::gather(lines);
         match policy.select(&headers.line()) {
-            Ok(rule) => (rule, self.verify_under(rule, &headers)),
+            Ok(rule) => match self.find_known(rule, &headers) {
+                Some(known) => (rule, Ok(Outcome::of(&Admitted::Known(known)))),
+                None => (rule, self.verify(rule, &headers)),
+            },
             Err(fault) => (&policy.default, Err(fault.into())),
         }
     }
 
-    fn verify_under(&self, rule: &Rule, headers: &Headers<'_>) -> Result<Outcome, Refusal> {
+    /// Looks for what was verified before. Whatever is amiss here is not found, and then judged by
+    /// [`Self::verify`].
+    fn find_known(&self, rule: &Rule, headers: &Headers<'_>) -> Option<KnownBinding> {
+        let Plugin {
+            config, bindings, ..
+        } = &*self.plugin;
+        let ([authorization], [proof]) = (&headers.authorization[..], &headers.proof[..]) else {
+            return None;
+        };
+        refuse_token_in_query(headers.path).ok()?;
+        let exporter = connection::exporter(config).ok()?;
+        let presented = Presentation {
+            rule: rule.number,
+            exporter: &exporter,
+            authorization,
+            proof,
+        };
+        bindings.find(&presented, host::now().ok()?)
+    }
+
+    /// Verifies the request in full.
+    fn verify(&self, rule: &Rule, headers: &Headers<'_>) -> Result<Outcome, Refusal> {
         let Plugin {
             config,
             signatures,
@@ -143,12 +141,15 @@ impl Context for Http {}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let (rule, outcome) = if let Some((rule, outcome)) = self.find_known() {
-            (rule, Ok(outcome))
-        } else {
-            self.plugin.check_host();
-            self.verify()
+        self.plugin.check_host();
+        let lines = match host::request_headers() {
+            Ok(lines) => lines,
+            Err(fault) => {
+                self.refuse(&self.plugin.config.policy.default, fault.into());
+                return Action::Pause;
+            }
         };
+        let (rule, outcome) = self.judge(&lines);
         match self.act(rule, outcome) {
             Ok(()) => Action::Continue,
             Err(refusal) => {
@@ -157,27 +158,6 @@ impl HttpContext for Http {
             }
         }
     }
-}
-
-/// The rule for the request, reading of it only what the policy looks at.
-fn select<'p>(policy: &'p Policy, path: &[u8]) -> Option<&'p Rule> {
-    if policy.rules.is_empty() {
-        return Some(&policy.default);
-    }
-    let (method, authority) = (
-        host::request_header(":method")?,
-        host::request_header(":authority")?,
-    );
-    let target = RequestTarget {
-        authority: &authority,
-        path,
-    };
-    policy
-        .select(&RequestLine {
-            method: &method,
-            target,
-        })
-        .ok()
 }
 
 /// Remembers the `jti` of a verified proof, if it has one (V-i).
