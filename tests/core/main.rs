@@ -11,6 +11,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod catalogue;
 mod config;
 mod mutation;
 mod properties;

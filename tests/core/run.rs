@@ -1,5 +1,7 @@
 //! Runs the cases of a folder, and keeps what was asked and answered.
 
+use std::sync::LazyLock;
+
 use tls_session_binding::error::{ClientFault, HostFault};
 use tls_session_binding::exporter::ExporterValue;
 use tls_session_binding::replay::{MAX_ENTRIES, Slot};
@@ -22,7 +24,11 @@ pub(crate) struct Judged {
     pub(crate) signatures: usize,
 }
 
-pub(crate) fn run(folder: &str) -> Vec<Judged> {
+/// The vectors of the protocol's rules, and those of attacks, judged once for all tests.
+pub(crate) static RULES: LazyLock<Vec<Judged>> = LazyLock::new(|| run("rules"));
+pub(crate) static ATTACKS: LazyLock<Vec<Judged>> = LazyLock::new(|| run("attacks"));
+
+fn run(folder: &str) -> Vec<Judged> {
     recipe::cases(folder).iter().flat_map(run_case).collect()
 }
 

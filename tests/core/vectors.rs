@@ -1,7 +1,6 @@
 //! The vectors of the protocol's rules: each ends as it says, and every refusal is what it should be.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::LazyLock;
 
 use serde::Deserialize;
 use tls_session_binding::base64url;
@@ -10,10 +9,7 @@ use tls_session_binding::challenge::Challenge;
 use crate::common::files;
 use crate::common::judge::{Outcome, Situation};
 use crate::common::recipe;
-use crate::run::{Judged, all_reasons, assert_met, run};
-
-static RULES: LazyLock<Vec<Judged>> = LazyLock::new(|| run("rules"));
-static ATTACKS: LazyLock<Vec<Judged>> = LazyLock::new(|| run("attacks"));
+use crate::run::{ATTACKS, Judged, RULES, all_reasons, assert_met};
 
 fn all() -> impl Iterator<Item = &'static Judged> {
     RULES.iter().chain(ATTACKS.iter())
