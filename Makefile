@@ -14,7 +14,7 @@ DENY_VERSION := 0.20.2
 .PHONY: help up demo build wasm module client envoy test check fmt lint docs deny tools
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/\1\t\2/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 24
 
 demo: build ## Tell the story, line by line, against a real Envoy
 	cargo run --quiet --package tls-session-binding-e2e --bin demo
@@ -83,3 +83,61 @@ $(MESH): tests/mesh/requirements.txt | tools
 
 manifests: build $(MESH) ## Validate the Kubernetes manifests and run what Istio makes of them
 	$(MESH_TEST) test_manifests
+
+.PHONY: reproducible package image
+CYCLONEDX := target/tools/bin/cargo-cyclonedx
+CYCLONEDX_VERSION := 0.5.9
+
+reproducible: tools ## Build the filter twice from the commit, in two places, and compare
+	packaging/reproducible.sh
+
+package: reproducible module client envoy $(CYCLONEDX) $(MESH) ## Checksums, bills of materials, OCI layouts, manifests: target/package
+	packaging/sbom.sh
+	packaging/package.sh
+	$(MESH_TEST) test_packages
+
+image: package ## Build and run the container image here with podman, on an image of this Envoy (root, Debian: podman runc)
+	packaging/image.sh
+	$(MESH_TEST) test_image
+
+.PHONY: module-aarch64
+CROSS := aarch64-linux-gnu-gcc
+CROSS_MODULE := target/cross/aarch64-unknown-linux-gnu/release/libtls_session_binding_module.so
+
+module-aarch64: tools ## Cross-build the module for aarch64 (Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross); the filter needs none
+	@command -v $(CROSS) >/dev/null || { echo "missing: $(CROSS)" >&2; exit 1; }
+	rustup target add aarch64-unknown-linux-gnu
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=$(CROSS) cargo rustc --locked --release --lib --package \
+		tls-session-binding-module --crate-type cdylib --target aarch64-unknown-linux-gnu --target-dir target/cross
+	readelf --file-header $(CROSS_MODULE) | grep --fixed-strings AArch64
+
+$(CYCLONEDX): | tools
+	cargo install cargo-cyclonedx --version $(CYCLONEDX_VERSION) --locked --quiet --root target/tools
+
+.PHONY: dashboard
+PROMETHEUS := target/prometheus/usr/bin/prometheus
+
+dashboard: build $(MESH) $(PROMETHEUS) ## Test dashboard and alerts: a real Prometheus scrapes real Envoys (Debian's package, unpacked)
+	$(MESH_TEST) test_monitoring
+
+$(PROMETHEUS): packaging/prometheus.sh
+	$<
+	touch $@
+
+.PHONY: authorization-server
+OIDC := target/authorization-server/node_modules
+
+authorization-server: build $(MESH) $(OIDC) ## Test against a real authorization server (needs node and npm)
+	cp tests/mesh/authorization-server/server.mjs target/authorization-server/
+	$(MESH_TEST) test_authorization_server
+
+$(OIDC): tests/mesh/authorization-server/package-lock.json
+	@for tool in node npm; do command -v $$tool >/dev/null || { echo "missing: $$tool" >&2; exit 1; }; done
+	mkdir -p target/authorization-server
+	cp tests/mesh/authorization-server/package*.json target/authorization-server/
+	cd target/authorization-server && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
+.PHONY: guides
+guides: build $(MESH) ## Run the snippets of docs/client-authors-guide.md, follow the documents' links
+	$(MESH_TEST) test_guides
