@@ -11,6 +11,9 @@ const VERSIONS: [&str; 1] = ["1.3"];
 /// Key exchange groups by default, the most wanted first: post-quantum hybrid where both ends can.
 const GROUPS: [&str; 4] = ["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"];
 
+/// Application protocols of a listener by default.
+const ALPN: [&str; 2] = ["h2", "http/1.1"];
+
 /// Policy for TLS itself.
 #[derive(Debug)]
 pub struct Tls {
@@ -54,20 +57,23 @@ impl Tls {
 }
 
 fn alpn(section: &mut Section<'_>, direction: Direction) -> Vec<String> {
-    let alpn: Vec<String> = section
-        .value("alpn", "a list of protocol names")
-        .unwrap_or_default();
-    match direction {
-        Direction::Downstream if alpn.is_empty() => vec!["h2".to_owned(), "http/1.1".to_owned()],
-        Direction::Upstream if alpn.len() != 1 => {
+    let alpn: Option<Vec<String>> = section.value("alpn", "a list of protocol names");
+    match (direction, alpn) {
+        (Direction::Downstream, None) => ALPN.map(str::to_owned).to_vec(),
+        (Direction::Downstream, Some(alpn)) if !alpn.is_empty() => alpn,
+        (Direction::Upstream, Some(alpn)) if alpn.len() == 1 => alpn,
+        (Direction::Downstream, Some(_)) => {
+            section.mistake("alpn", "at least one is needed");
+            Vec::new()
+        }
+        (Direction::Upstream, _) => {
             // Envoy decides before the handshake what it speaks to a cluster.
             section.mistake(
                 "alpn",
                 "name the one protocol of the cluster, `h2` or `http/1.1`",
             );
-            alpn
+            Vec::new()
         }
-        _ => alpn,
     }
 }
 
