@@ -63,13 +63,10 @@ pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
     hostcalls::get_property(path.to_vec()).ok().flatten()
 }
 
-/// Whether a property exists, be it a value or a map.
+/// Whether a property exists, be it a value or a map. A map has no bytes of its own: the host finds it
+/// and fails to write it. Only what the host says is not there counts as absent.
 pub(super) fn has_property(path: &[&str]) -> bool {
-    // A map has no bytes of its own: the host finds it and fails to write it.
-    matches!(
-        hostcalls::get_property(path.to_vec()),
-        Ok(Some(_)) | Err(Status::SerializationFailure)
-    )
+    !matches!(hostcalls::get_property(path.to_vec()), Ok(None))
 }
 
 /// Publishes a value as filter state `wasm.<name>`.
