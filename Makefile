@@ -141,3 +141,38 @@ $(OIDC): tests/mesh/authorization-server/package-lock.json
 .PHONY: guides
 guides: build $(MESH) ## Run the snippets of docs/client-authors-guide.md, follow the documents' links
 	$(MESH_TEST) test_guides
+
+.PHONY: fuzz fuzz-smoke traps
+CARGO_FUZZ := target/tools/bin/cargo-fuzz
+CARGO_FUZZ_VERSION := 0.13.2
+FUZZ := $(sort $(basename $(notdir $(wildcard fuzz/targets/*.rs))))
+FUZZ_BINARIES := target/fuzz/x86_64-unknown-linux-gnu/release
+FUZZ_SECONDS ?= 60
+
+fuzz: FUZZ_SECONDS = $(shell echo $$(($(or $(MINUTES),60) * 60)))
+fuzz: fuzz-smoke ## Fuzz every target, two at a time: make fuzz MINUTES=60
+
+# The pinned toolchain suffices: coverage is no unstable feature, and code without `unsafe` needs no sanitizer.
+ifneq ($(shell command -v c++),)
+fuzz-smoke: $(CARGO_FUZZ)
+	cd fuzz && PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo fuzz build --release --sanitizer none --target-dir ../target/fuzz
+	cd fuzz && CARGO_TARGET_DIR=../target/fuzz cargo run --quiet --locked --release --example seeds -- ../target/fuzz/corpus $(FUZZ)
+	mkdir -p target/fuzz/artifacts target/fuzz/logs
+	@printf '%s\n' $(FUZZ) | xargs -P 2 -I NAME sh -c ' \
+		$(FUZZ_BINARIES)/NAME -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=2048 -max_len=16384 \
+			-dict=fuzz/dictionary.txt -artifact_prefix=target/fuzz/artifacts/NAME- target/fuzz/corpus/NAME \
+			>target/fuzz/logs/NAME 2>&1 && echo "NAME: $$(tail -n 1 target/fuzz/logs/NAME)" \
+			|| { tail -n 40 target/fuzz/logs/NAME; exit 255; }'
+else
+fuzz-smoke: | tools
+	@printf '\n%s\n\n' '*** No C++ compiler, so no libFuzzer: the targets run WITHOUT coverage in this run. ***' >&2
+	cd fuzz && CARGO_TARGET_DIR=../target/fuzz cargo build --locked --release --bins
+	@printf '%s\n' $(FUZZ) | xargs -P 2 -I NAME sh -c 'target/fuzz/release/NAME $(FUZZ_SECONDS) || exit 255'
+endif
+
+$(CARGO_FUZZ): | tools
+	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --quiet --root target/tools
+
+traps: build ## Know every panic of the linked filter; send a million fuzzed requests: make traps REQUESTS=1000000
+	CARGO_PROFILE_RELEASE_STRIP=false cargo rustc --locked --release --lib --target wasm32-wasip1 --crate-type cdylib --target-dir target/wasm-named
+	FUZZED_REQUESTS=$(or $(REQUESTS),1000000) cargo test --locked --package tls-session-binding-wasm-tests -- --include-ignored --nocapture

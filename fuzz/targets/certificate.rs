@@ -1,0 +1,2 @@
+#![cfg_attr(fuzzing, no_main)]
+tls_session_binding_fuzz::target!(certificate);
