@@ -118,7 +118,7 @@ proptest! {
 
     #[test]
     fn a_jti_is_never_forgotten_while_its_proof_lives(
-        others in vec((any::<u16>(), 0..200_u64), 0..60), until in 0..200_u64, now in 0..200_u64,
+        others in vec((any::<u16>(), 0..8_u64), 0..60), until in 0..8_u64, now in 0..8_u64,
     ) {
         let exporter = ExporterValue::from_bytes([3; 32]);
         let slot = |jti: &str| Slot::new(1, &exporter, jti);
@@ -126,7 +126,7 @@ proptest! {
         for (jti, until) in others {
             bucket = slot(&jti.to_string()).remember(&bucket, until, 0).unwrap_or(bucket);
         }
-        let again = slot("seen").remember(&bucket, 200, now);
+        let again = slot("seen").remember(&bucket, 9, now);
         prop_assert_eq!(again.is_err(), now <= until);
     }
 }
