@@ -12,7 +12,7 @@ for file in "$wasm" "$module"; do
   [ -f "$file" ] || { echo "missing: $file" >&2; exit 1; }
 done
 
-rm -rf "$package"/{oci,oci-compat,module-image,istio,gateway,image}
+rm -rf "$package"/{oci,oci-compat,module-image,istio,gateway,image,dynamic}
 cp "$module" "$package/"
 (cd "$package" && sha256sum "$(basename "$module")" >"$(basename "$module").sha256")
 
@@ -32,5 +32,8 @@ sed -e '/^#/d' -e 's|target/demo/|/etc/session-binding/|g' -e 's|target/wasm32-w
   -e 's|connect_timeout: 2s|&\n      type: STRICT_DNS|' \
   -e 's|address: 127.0.0.1, port_value: 8080|address: service, port_value: 8080|' \
   envoy/ingress.yaml >"$package/image/envoy.yaml"
+
+# The same as files that Envoy watches: bootstrap, LDS, CDS.
+target/mesh/bin/python packaging/dynamic.py "$package/image/envoy.yaml" "$package/dynamic"
 
 printf '%s  %s\n' "$digest" oci "$compat" oci-compat "$module_image" module-image | tee "$package/images.txt"

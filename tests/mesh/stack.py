@@ -106,11 +106,11 @@ class Demo:
     def pki(self, name):
         return self.directory / "pki" / name
 
-    def token(self, client="client", **changes):
+    def token(self, *flags, client="client", **changes):
         arguments = {"issuer": "https://as.demo", "audience": "https://service.demo", "subject": "alice"} | changes
         options = [part for name, value in arguments.items() for part in (f"--{name}", value)]
         cert = self.pki(f"{client}.pem")
-        return session_binding("token", "--key", self.directory / "as/key.pem", "--cert", cert, *options).strip()
+        return session_binding("token", "--key", self.directory / "as/key.pem", "--cert", cert, *options, *flags).strip()
 
     def request(self, port, token, *options, client="client", path="/orders"):
         """Runs the client command; its exit status is 0 when every answer was 2xx."""

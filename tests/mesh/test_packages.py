@@ -109,6 +109,34 @@ class Packages(unittest.TestCase):
             placed = text.replace("/usr/local/lib/envoy/", f"{PACKAGE}/")
             self.assertEqual(stack.validate(yaml.safe_load(placed)), "")
 
+    def test_envoy_takes_listener_and_cluster_from_files_and_takes_up_changed_ones(self):
+        with tempfile.TemporaryDirectory() as directory, stack.serve(stack.Echo) as service:
+            demo = stack.Demo(directory)
+            for file in (PACKAGE / "dynamic").iterdir():
+                pathlib.Path(directory, file.name).write_text(self.placed(file.read_text(), directory, service))
+            bootstrap = yaml.safe_load(pathlib.Path(directory, "envoy.yaml").read_text())
+            with stack.envoy(bootstrap, directory) as admin:
+                port = stack.until(lambda: stack.listener_port(admin, "ingress"), "the listener")
+                bound, certificate_bound = demo.token(), demo.token("--no-tls-exp")
+                self.assertEqual(demo.request(port, certificate_bound, "--no-proof").returncode, 0)
+                self.replace(pathlib.Path(directory, "lds.yaml"), "'{}'", '\'{"mode": "enforce"}\'')
+                stack.until(lambda: stack.stat(admin, "listener_modified") == 1, "the changed listener")
+                self.assertEqual(demo.request(port, certificate_bound, "--no-proof").returncode, 1)
+                self.assertEqual(demo.request(port, bound).returncode, 0)
+
+    def placed(self, text, directory, service):
+        places = {"/etc/session-binding/": f"{directory}/", "/etc/envoy/": f"{directory}/", "/usr/local/lib/envoy/": f"{PACKAGE}/"}
+        ports = {"address: service": "address: 127.0.0.1", "port_value: 8080": f"port_value: {service}"}
+        for old, new in (places | ports | {"port_value: 8443": "port_value: 0", "port_value: 9901": "port_value: 0"}).items():
+            text = text.replace(old, new)
+        return text
+
+    def replace(self, path, old, new):
+        changed = path.with_suffix(".new")
+        self.assertIn(old, path.read_text())
+        changed.write_text(path.read_text().replace(old, new))
+        changed.rename(path)
+
 
 if __name__ == "__main__":
     unittest.main()
