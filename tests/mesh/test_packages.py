@@ -21,6 +21,10 @@ MODULE = PACKAGE / "libtls_session_binding_module.so"
 WASM_LAYERS = ["application/vnd.module.wasm.config.v1+json", "application/vnd.module.wasm.content.layer.v1+wasm"]
 
 
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
 class Layout:
     """A reader of OCI image layouts that trusts nothing: size and digest of every blob are checked."""
 
@@ -33,28 +37,28 @@ class Layout:
     def blob(self, descriptor):
         algorithm, digest = descriptor["digest"].split(":")
         content = (self.directory / "blobs" / algorithm / digest).read_bytes()
-        assert len(content) == descriptor["size"] and hashlib.sha256(content).hexdigest() == digest
+        assert len(content) == descriptor["size"] and sha256(content) == digest
         return content
 
     def layers(self):
         return [(layer["mediaType"], self.blob(layer)) for layer in self.manifest["layers"]]
 
     def files(self):
-        """Files of the last layer, and that the configuration names the layer's uncompressed digest."""
+        """Names and digests of the files of the last layer; checks that the configuration names the layer's uncompressed digest."""
         (media_type, content) = self.layers()[-1]
         assert media_type == "application/vnd.oci.image.layer.v1.tar+gzip"
         plain = gzip.decompress(content)
         (diff_id,) = json.loads(self.blob(self.manifest["config"]))["rootfs"]["diff_ids"]
-        assert diff_id == f"sha256:{hashlib.sha256(plain).hexdigest()}"
+        assert diff_id == f"sha256:{sha256(plain)}"
         with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
-            return {entry.name: tar.extractfile(entry).read() for entry in tar}
+            return {entry.name: sha256(tar.extractfile(entry).read()) for entry in tar}
 
 
 class Packages(unittest.TestCase):
     def test_the_checksums_are_those_of_the_files(self):
         for file in (WASM, MODULE):
             digest, name = pathlib.Path(f"{file}.sha256").read_text().split()
-            self.assertEqual((digest, name), (hashlib.sha256(file.read_bytes()).hexdigest(), file.name))
+            self.assertEqual((digest, name), (sha256(file.read_bytes()), file.name))
 
     def test_neither_file_holds_a_path_of_the_machine_that_built_the_wasm(self):
         content = WASM.read_bytes()
@@ -66,13 +70,13 @@ class Packages(unittest.TestCase):
         self.assertEqual(layout.manifest["config"]["mediaType"], WASM_LAYERS[0])
         types, contents = zip(*layout.layers())
         self.assertEqual(list(types), WASM_LAYERS)
-        self.assertEqual(contents[1], WASM.read_bytes())
+        self.assertEqual(sha256(contents[1]), sha256(WASM.read_bytes()))
 
     def test_the_compat_image_holds_plugin_wasm(self):
-        self.assertEqual(Layout("oci-compat").files(), {"plugin.wasm": WASM.read_bytes()})
+        self.assertEqual(Layout("oci-compat").files(), {"plugin.wasm": sha256(WASM.read_bytes())})
 
     def test_the_module_image_holds_the_module(self):
-        self.assertEqual(Layout("module-image").files(), {MODULE.name: MODULE.read_bytes()})
+        self.assertEqual(Layout("module-image").files(), {MODULE.name: sha256(MODULE.read_bytes())})
 
     def test_the_manifests_name_the_digest_of_the_image(self):
         digest = Layout("oci").digest.removeprefix("sha256:")
