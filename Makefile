@@ -11,7 +11,7 @@ VENV   := target/envoy/.installed
 DENY   := target/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help up demo build wasm module client envoy test check fmt lint docs deny tools
+.PHONY: help up demo build wasm module client envoy test check fmt lint docs deny tools bench scale bench-build
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 24
@@ -176,3 +176,16 @@ $(CARGO_FUZZ): | tools
 traps: build ## Know every panic of the linked filter; send a million fuzzed requests: make traps REQUESTS=1000000
 	CARGO_PROFILE_RELEASE_STRIP=false cargo rustc --locked --release --lib --target wasm32-wasip1 --crate-type cdylib --target-dir target/wasm-named
 	FUZZED_REQUESTS=$(or $(REQUESTS),1000000) cargo test --locked --package tls-session-binding-wasm-tests -- --include-ignored --nocapture
+
+bench: bench-build ## Measure with a real Envoy on two cores; figures go to benches/results (about ten minutes)
+	cargo run --locked --release --package tls-session-binding-bench -- bench
+
+scale: bench-build ## Watch Envoy's memory over 100,000 connections and with 2,000 open ones
+	cargo run --locked --release --package tls-session-binding-bench -- scale
+
+bench-build: wasm module envoy
+	cargo build --locked --release --package tls-session-binding-bench-filters --examples --target wasm32-wasip1
+
+.PHONY: soak
+soak: build ## Load and faults with every verdict checked: make soak MINUTES=20
+	cargo run --quiet --locked --package tls-session-binding-soak -- $(or $(MINUTES),2)
