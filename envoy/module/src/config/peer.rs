@@ -29,7 +29,7 @@ pub struct Peer {
 pub enum Presence {
     /// Without it the handshake is refused.
     Required,
-    /// Without it the handshake goes on, and an empty client certificate is published.
+    /// Without it the handshake goes on, and `none` is published as the client certificate.
     Optional,
 }
 
