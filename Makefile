@@ -82,7 +82,7 @@ $(MESH): tests/mesh/requirements.txt | tools
 	touch $@
 
 manifests: build $(MESH) ## Validate the Kubernetes manifests and run what Istio makes of them
-	$(MESH_TEST) test_manifests
+	$(MESH_TEST) test_manifests test_gateway
 
 .PHONY: reproducible package image
 CYCLONEDX := target/tools/bin/cargo-cyclonedx

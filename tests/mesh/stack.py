@@ -134,10 +134,15 @@ def shipped(name, directory):
     return yaml.safe_load(re.sub(r"port_value: (8443|9901)\b", "port_value: 0", text))
 
 
-def http_filters(bootstrap):
-    """The configurations of the first listener's HTTP filters, by name."""
+def connection_manager(bootstrap):
+    """The configuration of the first listener's HTTP connection manager."""
     (chain,) = bootstrap["static_resources"]["listeners"][0]["filter_chains"]
-    return {one["name"]: one["typed_config"] for one in chain["filters"][-1]["typed_config"]["http_filters"]}
+    return chain["filters"][-1]["typed_config"]
+
+
+def http_filters(bootstrap):
+    """The configurations of its HTTP filters, by name."""
+    return {one["name"]: one["typed_config"] for one in connection_manager(bootstrap)["http_filters"]}
 
 
 def cluster(name, port):

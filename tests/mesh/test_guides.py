@@ -1,5 +1,6 @@
 """The guides' snippets, run as they stand; and their links."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -7,16 +8,19 @@ import sys
 import tempfile
 import unittest
 
+import yaml
+
 import stack
 
-GUIDE = stack.ROOT / "docs/client-authors-guide.md"
+CLIENTS = stack.ROOT / "docs/client-authors-guide.md"
+OPERATORS = stack.ROOT / "docs/operators-guide.md"
 SNIPPET = re.compile(r"<!-- run by tests/mesh/test_guides\.py -->\n```(\w+)\n(.*?)```", re.DOTALL)
 INTERPRETERS = {"python": sys.executable, "bash": "bash"}
 
 
 class Guides(unittest.TestCase):
     def test_every_snippet_passes_with_its_certificate_and_no_other(self):
-        snippets = SNIPPET.findall(GUIDE.read_text())
+        snippets = SNIPPET.findall(CLIENTS.read_text())
         self.assertEqual([language for language, _ in snippets], ["python", "bash"])
         demo = stack.Demo(self.enterContext(tempfile.TemporaryDirectory()))
         service = self.enterContext(stack.serve(stack.Echo))
@@ -29,6 +33,31 @@ class Guides(unittest.TestCase):
                     answer = self.run_snippet(language, source, demo, port, token, client)
                     self.assertTrue(answer.startswith(f"HTTP/1.1 {status}"), answer)
                     self.assertNotIn("session-binding-proof", answer)
+
+    def test_the_operators_examples_of_rules_and_access_log_work(self):
+        examples = dict(SNIPPET.findall(OPERATORS.read_text()))
+        demo = stack.Demo(self.enterContext(tempfile.TemporaryDirectory()))
+        bootstrap = stack.shipped("ingress.yaml", demo.directory)
+        stack.http_filters(bootstrap)["tls_session_binding"]["config"]["configuration"]["value"] = examples["json"]
+        (log,) = stack.connection_manager(bootstrap)["access_log"]
+        log["typed_config"]["log_format"] = yaml.safe_load(examples["yaml"])
+        bootstrap = stack.with_service(bootstrap, self.enterContext(stack.serve(stack.Echo)))
+        admin = self.enterContext(stack.envoy(bootstrap, demo.directory, "--file-flush-interval-msec", "100"))
+        port, token = stack.listener_port(admin, "ingress"), demo.token()
+
+        self.assertEqual(demo.request(port, token, path="/payments/1").returncode, 1)
+        self.assertEqual(demo.request(port, token, "--per-request", path="/payments/1").returncode, 0)
+        self.assertEqual(demo.request(port, token, "--no-proof", path="/healthz").returncode, 0)
+        lines = stack.until(lambda: self.records(demo, 4), "the access log")
+        facts = {(one["status"], one["rule"], one["verdict"], one["reason"]) for one in lines}
+        self.assertIn((200, "payments", "session_bound", None), facts)
+        self.assertIn((401, "payments", "refused", "proof_claim_missing"), facts)
+        self.assertIn((200, "health", "observed", "proof_missing"), facts)
+
+    def records(self, demo, count):
+        lines = pathlib.Path(demo.directory, "envoy.log").read_text().splitlines()
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return found if len(found) >= count else None
 
     def test_every_link_of_the_documents_leads_somewhere(self):
         documents = [*stack.ROOT.glob("*.md"), *stack.ROOT.glob("docs/*.md")]
