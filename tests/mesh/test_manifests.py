@@ -35,6 +35,10 @@ def one(kind, *parts):
     return copy.deepcopy(found)
 
 
+def statistics():
+    return one("ConfigMap", "istio", "verifier")["data"]["custom_bootstrap.json"]
+
+
 def every_mapping(value):
     if isinstance(value, dict):
         yield value
@@ -54,6 +58,8 @@ class Schemas(unittest.TestCase):
         for path, document in manifests():
             validator = schemas.validator(document["apiVersion"], document["kind"])
             wrong = [document | {"spce": {}}, document | {"kind": 1 if document["kind"] == "Component" else {}}]
+            if document["kind"] == "ConfigMap":
+                wrong[1] = document | {"data": {"file": {}}}
             if "spec" in document:
                 wrong[1:] = [document | {"spec": document["spec"] | {"selectr": {}}}, document | {"spec": "text"}]
             for changed in wrong:
@@ -77,6 +83,12 @@ class Schemas(unittest.TestCase):
             named = {*document["resources"], *(patch["path"] for patch in document["patches"])}
             beside = {one.name for one in (stack.ROOT / path).parent.glob("*.yaml")} - {"kustomization.yaml"}
             self.assertEqual(named, beside, path)
+
+
+    def test_the_statistics_of_every_mesh_are_those_of_the_monitoring(self):
+        shipped = yaml.safe_load((ENVOY_FILES / "monitoring/stats.yaml").read_text())
+        self.assertEqual(yaml.safe_load(statistics()), shipped)
+        self.assertEqual(yaml.safe_load(one("EnvoyProxy", "gateway")["spec"]["bootstrap"]["value"]), shipped)
 
 
 class Istio(unittest.TestCase):
@@ -105,6 +117,8 @@ class Istio(unittest.TestCase):
             for options, who in ((["--no-proof"], "client"), ([], "thief")):
                 refused = self.demo.request(port, token, *options, client=who)
                 self.assertEqual(refused.returncode, 1, refused.stderr)
+            labelled = 'session_binding_refused{reason="proof_missing",rule="default"} 1'
+            self.assertIn(labelled, stack.get(f"{admin}/stats/prometheus"))
             self.assertEqual(stack.stat(admin, "http.inbound_0.0.0.0_8080.rbac.allowed"), 3)
 
     def test_requests_without_a_valid_token_are_refused(self):
@@ -121,7 +135,8 @@ class Istio(unittest.TestCase):
     @contextlib.contextmanager
     def verifier(self):
         with stack.serve(stack.Echo) as service:
-            with stack.envoy(self.inbound(service), self.sub("server")) as admin:
+            override = ["--config-yaml", statistics()]
+            with stack.envoy(self.inbound(service), self.sub("server"), *override) as admin:
                 yield admin, stack.listener_port(admin, "ingress")
 
     @contextlib.contextmanager
