@@ -4,6 +4,7 @@ An API server prunes or refuses fields that a definition does not name: here the
 (`x-kubernetes-validations`) are not evaluated.
 """
 
+import functools
 import pathlib
 
 import jsonschema
@@ -29,6 +30,7 @@ def validator(api_version, kind):
     return jsonschema.Draft202012Validator(_schemas()[f"{api_version} {kind}"])
 
 
+@functools.cache
 def _schemas():
     schemas = dict(map(_of_outline, _load(HERE / "schemas.yaml")[0].items()))
     for path in sorted((HERE / "crds").glob("*.yaml")):
