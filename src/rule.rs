@@ -130,7 +130,9 @@ impl TryFrom<String> for HostPattern {
 
 impl HostPattern {
     fn matches(&self, authority: &[u8]) -> bool {
+        // A fully qualified name may end in a dot, and is the same name.
         let host = host_of(authority).to_ascii_lowercase();
+        let host = host.strip_suffix(b".").unwrap_or(&host);
         match self.0.strip_prefix('*') {
             Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_bytes()),
             None => host == self.0.as_bytes(),
@@ -293,6 +295,7 @@ mod tests {
             ("api.example.com", "x.api.example.com", false),
             ("*.example.com", "api.example.com", true),
             ("*.example.com", "example.com", false),
+            ("api.example.com", "api.example.com.:443", true),
             ("*.example.com", "api.example.org", false),
             ("[::1]", "[::1]:8443", true),
         ];
