@@ -5,6 +5,7 @@
 //! | [`envoy`] | starts Envoy, asks its administration interface, stops it |
 //! | [`upstream`] | the echoing service, which counts its requests |
 //! | [`stack`] | both together, with keys, certificates and tokens of their own |
+//! | [`application`] | somebody without a certificate, who speaks plain HTTP to a sidecar |
 //! | [`party`] | somebody with a certificate: connections, tokens, proofs |
 //! | [`ask`] | requests, and what became of them |
 //! | [`raw`] | bytes over TLS that no HTTP library would send |
@@ -14,6 +15,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+pub mod application;
 pub mod ask;
 pub mod envoy;
 pub mod party;

@@ -67,6 +67,15 @@ pub struct Stack {
     files: Files,
 }
 
+/// Another Envoy on the files of a [`Stack`].
+#[derive(Debug)]
+pub struct Beside {
+    /// Envoy.
+    pub envoy: Envoy,
+    /// Where clients connect.
+    pub address: SocketAddr,
+}
+
 /// The files of a stack in a directory of their own, which takes the place of `target/demo`.
 #[derive(Debug)]
 pub struct Files(TempDir);
@@ -99,7 +108,8 @@ impl Files {
     #[must_use]
     pub fn place(&self, bootstrap: &Bootstrap, upstream: SocketAddr) -> String {
         let directory = format!("{}/", self.0.path().display());
-        let ports = ["8443", "8444", "9901"].map(|port| format!("port_value: {port} "));
+        let ports = ["8081", "8443", "8444", "9901", "9902"];
+        let ports = ports.map(|port| format!("port_value: {port} "));
         let placed = bootstrap.0.replace("target/demo/", &directory);
         ports
             .iter()
@@ -108,6 +118,13 @@ impl Files {
                 "port_value: 8080 ",
                 &format!("port_value: {} ", upstream.port()),
             )
+    }
+
+    /// A directory beside these files, for another Envoy's own.
+    fn subdirectory(&self, name: &str) -> Result<PathBuf> {
+        let directory = self.0.path().join(name);
+        std::fs::create_dir(&directory)?;
+        Ok(directory)
     }
 
     fn authorization_server(&self) -> Result<AuthorizationServerKey> {
@@ -145,6 +162,33 @@ impl Stack {
     /// As [`Stack::start`].
     pub async fn ingress() -> Result<Self> {
         Self::start(&Bootstrap::shipped("ingress.yaml")?).await
+    }
+
+    /// Starts another Envoy on the same files, with its listener `name` in front of `upstream`.
+    ///
+    /// # Errors
+    /// When it does not start; the error carries the end of its log.
+    pub async fn beside(
+        &self,
+        name: &str,
+        bootstrap: &Bootstrap,
+        upstream: SocketAddr,
+    ) -> Result<Beside> {
+        let directory = self.files.subdirectory(name)?;
+        let placed = self.files.place(bootstrap, upstream);
+        let envoy = Envoy::start(&placed, &directory).await?;
+        let address = envoy.listener(name).await?;
+        Ok(Beside { envoy, address })
+    }
+
+    /// Starts the application's sidecar, with this variant of `envoy/egress.yaml`.
+    ///
+    /// # Errors
+    /// As [`Stack::beside`].
+    pub async fn egress(&self, bootstrap: Bootstrap) -> Result<Beside> {
+        let service = format!("port_value: {} ", self.address.port());
+        let bootstrap = bootstrap.with("port_value: 8443 ", &service);
+        self.beside("egress", &bootstrap, self.address).await
     }
 
     /// Where certificates and keys are.

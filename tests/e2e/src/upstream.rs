@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
@@ -16,6 +16,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use crate::Result;
+
+/// The path that is answered with the request's body, trailers included, as it comes in.
+pub const MIRROR: &str = "/mirror";
 
 /// An HTTP/1.1 and HTTP/2 cleartext server that echoes method, path and headers as JSON.
 #[derive(Debug)]
@@ -65,12 +68,20 @@ async fn accept(listener: TcpListener, requests: Arc<AtomicU64>) {
 async fn serve(stream: TcpStream, requests: Arc<AtomicU64>) {
     let service = service_fn(move |request| {
         requests.fetch_add(1, Ordering::SeqCst);
-        async move { Ok::<_, Infallible>(Response::new(Full::new(echo(&request)))) }
+        async move { Ok::<_, Infallible>(Response::new(answer(request))) }
     });
     let builder = auto::Builder::new(TokioExecutor::new());
     let _ = builder
         .serve_connection(TokioIo::new(stream), service)
         .await;
+}
+
+fn answer(request: Request<Incoming>) -> Either<Full<Bytes>, Incoming> {
+    if request.uri().path() == MIRROR {
+        Either::Right(request.into_body())
+    } else {
+        Either::Left(Full::new(echo(&request)))
+    }
 }
 
 fn echo(request: &Request<Incoming>) -> Bytes {
