@@ -27,9 +27,9 @@ pub enum Socket {
     BoringSsl,
 }
 
-/// A bootstrap with these listeners. `files` holds certificates and keys.
+/// A bootstrap with these listeners.
 #[must_use]
-pub fn bootstrap(listeners: &[Value]) -> String {
+pub fn with_listeners(listeners: &[Value]) -> String {
     json!({
         "admin": { "address": loopback() },
         "static_resources": { "listeners": listeners },
@@ -37,7 +37,21 @@ pub fn bootstrap(listeners: &[Value]) -> String {
     .to_string()
 }
 
-/// A listener on a free port.
+/// A bootstrap whose listeners are in a file that may change.
+#[must_use]
+pub fn watching(listeners: &Path) -> String {
+    json!({
+        "admin": { "address": loopback() },
+        "node": { "id": "benchmark", "cluster": "benchmark" },
+        "dynamic_resources": { "lds_config": {
+            "resource_api_version": "V3",
+            "path_config_source": { "path": listeners },
+        } },
+    })
+    .to_string()
+}
+
+/// A listener on a free port. `files` holds certificates and keys.
 #[must_use]
 pub fn listener(
     name: &str,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tls_session_binding_e2e::Result;
 
 use crate::bootstrap::{EMPTY, OURS, READER, Socket, jwt_authn, listener, purge, wasm};
+use crate::latency::{self, Latency};
 use crate::load::Protocol;
 use crate::load::lanes::Lanes;
 use crate::machine::Thread;
@@ -23,7 +24,7 @@ const CONNECTIONS: usize = 8;
 const WARM_UP: usize = 1500;
 
 /// Time for Envoy to finish what it does after the last response.
-const SETTLE: Duration = Duration::from_millis(2);
+pub const SETTLE: Duration = Duration::from_millis(2);
 
 /// One way to send requests to one listener.
 struct Subject {
@@ -129,6 +130,29 @@ pub fn by_uses(
         results.push((uses, median(&overheads)));
     }
     Ok(results)
+}
+
+/// Latencies without filter and of hits, both at half of the peak load without filter.
+///
+/// # Errors
+/// When a request does not get the expected answer.
+pub fn latency(
+    proxy: &Proxy,
+    credentials: &Credentials,
+    rounds: usize,
+) -> Result<[Vec<Latency>; 2]> {
+    let client = Client::new(&credentials.party, &credentials.issuer);
+    let again = Presenting::Again { tokens: 1 };
+    let mut none = open(proxy, credentials, "none", "none", again)?;
+    let mut hit = open(proxy, credentials, "hit", "ours", again)?;
+    none.warm_up(&client)?;
+    hit.warm_up(&client)?;
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        times.push(none.measure(&client, &proxy.worker)?);
+    }
+    let interval = latency::half_of_peak(median(&times));
+    latency::in_turn([&mut none.lanes, &mut hit.lanes], interval, rounds)
 }
 
 fn open(

@@ -3,9 +3,14 @@
 #![forbid(unsafe_code)]
 
 pub mod bootstrap;
+pub mod configure;
 pub mod filters;
+pub mod latency;
 pub mod load;
 pub mod machine;
 pub mod presenting;
 pub mod proxy;
+pub mod report;
+pub mod scale;
 pub mod statistics;
+pub mod tls;

@@ -1,13 +1,30 @@
-//! Measures.
+//! `bench` measures everything and writes the figures; `scale` looks at Envoy's memory alone.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 
-use tls_session_binding_bench::{filters, proxy, statistics};
-use tls_session_binding_e2e::Result;
+use tls_session_binding_bench::bootstrap::OURS;
+use tls_session_binding_bench::proxy::{Credentials, Proxy};
+use tls_session_binding_bench::report::figures::Measured;
+use tls_session_binding_bench::report::{plot, tables, write};
+use tls_session_binding_bench::scale::{Look, Purging, hold, pass_through};
+use tls_session_binding_bench::{configure, filters, tls};
+use tls_session_binding_e2e::{Result, root};
+
+/// Uses of a token in the plot.
+const USES: [usize; 9] = [1, 2, 3, 5, 10, 30, 100, 300, 1000];
+
+/// Connections after which Envoy's memory is looked at.
+const STOPS: [usize; 2] = [10_000, 100_000];
 
 fn main() -> ExitCode {
-    match run() {
+    let command = std::env::args().nth(1);
+    let done = match command.as_deref() {
+        Some("bench") => bench(),
+        Some("scale") => scale(),
+        _ => Err("usage: tls-session-binding-bench bench|scale".into()),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error}");
@@ -16,21 +33,78 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<()> {
-    let credentials = proxy::Credentials::make()?;
-    let proxy = proxy::Proxy::start(&credentials, &filters::listeners(&credentials))?;
-    let times = filters::measure(&proxy, &credentials, 40)?;
-    for (name, samples) in &times {
-        println!(
-            "{name:12} {:8.2} {:8.2}",
-            statistics::median(samples),
-            filters::overhead(&times, name, "none")
-        );
-    }
-    for (uses, cost) in
-        filters::by_uses(&proxy, &credentials, &[1, 2, 3, 5, 10, 30, 100, 1000], 10)?
-    {
-        println!("{uses:5} {cost:8.2}");
-    }
+fn bench() -> Result<()> {
+    let credentials = Credentials::make()?;
+    let measured = measure(&credentials)?;
+    let tables = tables::all(&measured);
+    let per_request = filters::overhead(&measured.filters, "per_request", "none");
+    write("results.json", &measured.json())?;
+    write("table.md", &tables)?;
+    write("cost.svg", &plot::svg(&measured.by_uses, per_request))?;
+    println!("{tables}");
     Ok(())
+}
+
+fn measure(credentials: &Credentials) -> Result<Measured> {
+    eprintln!("what filters add to a request ..");
+    let proxy = Proxy::start(credentials, &filters::listeners(credentials))?;
+    let filters = filters::measure(&proxy, credentials, 60)?;
+    let by_uses = filters::by_uses(&proxy, credentials, &USES, 15)?;
+    let latency = filters::latency(&proxy, credentials, 25)?;
+    drop(proxy);
+    eprintln!("TLS sockets ..");
+    let proxy = Proxy::start(credentials, &tls::listeners(credentials))?;
+    let sockets = tls::measure(&proxy, credentials, 30)?;
+    drop(proxy);
+    eprintln!("bringing up the filter ..");
+    let configure = configure::measure(credentials, 7)?;
+    eprintln!("memory after many connections ..");
+    let memory = [
+        pass_through(credentials, Purging::On, &STOPS)?,
+        pass_through(credentials, Purging::Off, &STOPS)?,
+    ];
+    Ok(Measured {
+        filters,
+        by_uses,
+        latency,
+        sockets,
+        configure,
+        wasm_bytes: std::fs::metadata(root().join(OURS))?.len(),
+        memory,
+    })
+}
+
+fn scale() -> Result<()> {
+    let credentials = Credentials::make()?;
+    let mut report = Vec::new();
+    for (title, purging) in [
+        ("connections opened and closed, purging", Purging::On),
+        ("connections opened and closed, not purging", Purging::Off),
+    ] {
+        eprintln!("{title} ..");
+        let looks = pass_through(&credentials, purging, &STOPS)?;
+        report.push(tables::looks(
+            title,
+            &named(&["before", "after 10,000", "after 100,000"], &looks),
+        ));
+    }
+    eprintln!("connections held ..");
+    let looks = hold(&credentials, 2000, 50)?;
+    let title = "2,000 connections with 50 tokens each";
+    report.push(tables::looks(
+        title,
+        &named(&["before", "all open", "all closed"], &looks),
+    ));
+    let report = report.join("\n");
+    write("scale.md", &report)?;
+    println!("{report}");
+    Ok(())
+}
+
+fn named(names: &[&str], looks: &[Look]) -> Vec<(String, Look)> {
+    names
+        .iter()
+        .map(ToString::to_string)
+        .zip(looks.iter().copied())
+        .collect()
 }

@@ -75,15 +75,23 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// A request with a new token and a proof for the connection.
+    fn request(&self, protocol: Protocol, exporter: &ExporterValue) -> Result<Box<[u8]>> {
+        self.request_with(&self.token()?, protocol, exporter)
+    }
+
+    /// A request with this token and a proof for the connection.
     ///
     /// # Errors
-    /// When something cannot be signed.
-    pub fn request(&self, protocol: Protocol, exporter: &ExporterValue) -> Result<Box<[u8]>> {
-        let token = self.token()?;
-        let proof = self.party.proof(&token, exporter)?;
+    /// When the proof cannot be signed.
+    pub fn request_with(
+        &self,
+        token: &str,
+        protocol: Protocol,
+        exporter: &ExporterValue,
+    ) -> Result<Box<[u8]>> {
+        let proof = self.party.proof(token, exporter)?;
         Ok(protocol.encode(Request {
-            token: &token,
+            token,
             proof: &proof,
         }))
     }
@@ -106,7 +114,11 @@ impl<'a> Client<'a> {
         }))
     }
 
-    fn token(&self) -> Result<String> {
+    /// A new token.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn token(&self) -> Result<String> {
         self.party
             .token(self.issuer, &format!("user-{:016x}", self.number()))
     }

@@ -1,7 +1,7 @@
 //! One Envoy with one worker on its own core.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::ClientConfig;
@@ -15,7 +15,7 @@ use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::stack::Files;
 use tokio::runtime::{self, Runtime};
 
-use crate::bootstrap::bootstrap;
+use crate::bootstrap;
 use crate::load::{Protocol, connection};
 use crate::machine::{Core, Thread, resident_bytes, run_on};
 
@@ -67,30 +67,42 @@ pub struct Proxy {
     envoy: Envoy,
     /// Its only worker.
     pub worker: Thread,
+    /// Its main thread.
+    pub main: Thread,
 }
 
 impl Proxy {
-    /// Starts Envoy on its core; this thread is on the load's afterwards.
+    /// Starts Envoy with these listeners on its core; this thread is on the load's afterwards.
     ///
     /// # Errors
     /// When Envoy does not start.
     pub fn start(credentials: &Credentials, listeners: &[Value]) -> Result<Self> {
+        Self::start_on(credentials, &bootstrap::with_listeners(listeners))
+    }
+
+    /// Starts Envoy, which takes its listeners from a file whenever it changes.
+    ///
+    /// # Errors
+    /// When Envoy does not start.
+    pub fn start_watching(credentials: &Credentials, listeners: &Path) -> Result<Self> {
+        Self::start_on(credentials, &bootstrap::watching(listeners))
+    }
+
+    fn start_on(credentials: &Credentials, bootstrap: &str) -> Result<Self> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         run_on(Core::Envoy)?;
-        let started = runtime.block_on(Envoy::start_with_workers(
-            1,
-            &bootstrap(listeners),
-            &credentials.directory(),
-        ));
+        let directory = credentials.directory();
+        let started = runtime.block_on(Envoy::start_with_workers(1, bootstrap, &directory));
         run_on(Core::Load)?;
         let envoy = started?;
-        let worker = Thread::worker(envoy.process_id())?;
+        let process = envoy.process_id();
         Ok(Self {
             runtime,
             envoy,
-            worker,
+            worker: Thread::worker(process)?,
+            main: Thread::main(process),
         })
     }
 

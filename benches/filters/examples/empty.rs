@@ -1,5 +1,6 @@
 //! A Wasm filter that takes every request as it comes.
 #![cfg(target_arch = "wasm32")]
+#![expect(missing_docs, reason = "the entry point that `main!` makes")]
 #![forbid(unsafe_code)]
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};

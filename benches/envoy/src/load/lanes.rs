@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Lanes {
     poll: Poll,
     events: Events,
-    lanes: Vec<Lane>,
+    all: Vec<Lane>,
 }
 
 struct Lane {
@@ -47,30 +47,26 @@ impl Lanes {
         protocol: Protocol,
     ) -> Result<Self> {
         let poll = Poll::new()?;
-        let mut lanes = Vec::with_capacity(count);
+        let mut all = Vec::with_capacity(count);
         for number in 0..count {
             let mut connection = Connection::open(address, Arc::clone(config), protocol)?;
             connection.register(poll.registry(), Token(number))?;
-            lanes.push(Lane::new(connection, protocol.depth()));
+            all.push(Lane::new(connection, protocol.depth()));
         }
         let events = Events::with_capacity(count.max(1));
-        Ok(Self {
-            poll,
-            events,
-            lanes,
-        })
+        Ok(Self { poll, events, all })
     }
 
     /// Number of connections.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lanes.len()
+        self.all.len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.all.is_empty()
     }
 
     /// Gives each connection its requests.
@@ -81,7 +77,7 @@ impl Lanes {
         &mut self,
         make: impl Fn(&ExporterValue) -> Result<Vec<Box<[u8]>>>,
     ) -> Result<()> {
-        for lane in &mut self.lanes {
+        for lane in &mut self.all {
             lane.requests = make(&lane.connection.exporter()?)?;
             lane.next = 0;
         }
@@ -93,8 +89,8 @@ impl Lanes {
     /// # Errors
     /// When one of them does not get the expected answer.
     pub fn run(&mut self, each: usize) -> Result<()> {
-        let mut to_receive = each * self.lanes.len();
-        for lane in &mut self.lanes {
+        let mut to_receive = each * self.all.len();
+        for lane in &mut self.all {
             lane.to_send = each;
             lane.fill()?;
         }
@@ -104,7 +100,7 @@ impl Lanes {
                 return Err(format!("{to_receive} responses are missing").into());
             }
             for event in &self.events {
-                if let Some(lane) = self.lanes.get_mut(event.token().0) {
+                if let Some(lane) = self.all.get_mut(event.token().0) {
                     to_receive -= lane.receive()?;
                     lane.fill()?;
                 }
@@ -119,7 +115,7 @@ impl Lanes {
     /// # Errors
     /// When one of them does not get the expected answer.
     pub fn run_paced(&mut self, count: u32, interval: Duration) -> Result<Vec<Duration>> {
-        let mut idle: Vec<usize> = (0..self.lanes.len()).collect();
+        let mut idle: Vec<usize> = (0..self.all.len()).collect();
         let mut latencies = Vec::new();
         let mut next = 0;
         let begin = Instant::now();
@@ -128,7 +124,7 @@ impl Lanes {
             if next < count
                 && due <= Instant::now()
                 && let Some(number) = idle.pop()
-                && let Some(lane) = self.lanes.get_mut(number)
+                && let Some(lane) = self.all.get_mut(number)
             {
                 lane.due = due;
                 lane.to_send = 1;
@@ -138,7 +134,7 @@ impl Lanes {
             self.wait(Duration::ZERO)?;
             for event in &self.events {
                 let number = event.token().0;
-                let lane = self.lanes.get_mut(number);
+                let lane = self.all.get_mut(number);
                 if let Some(lane) = lane
                     && lane.receive()? == 1
                 {

@@ -1,0 +1,138 @@
+//! Tables in Markdown.
+
+use std::fmt::Write as _;
+
+use super::figures::{Figure, Goal, Measured};
+use crate::filters::overhead;
+use crate::scale::Look;
+use crate::statistics::median;
+
+/// Rows of the table of filters: name of the measurement, and what it is.
+const FILTERS: [(&str, &str); 11] = [
+    ("none", "no filter"),
+    ("empty", "a Wasm filter that does nothing"),
+    ("reader", "a Wasm filter that reads what a hit reads"),
+    ("jwt_cached", "`jwt_authn` with `jwt_cache_config`"),
+    ("jwt", "`jwt_authn` without"),
+    ("hit", "a hit"),
+    ("hit_of_50", "a hit, 50 tokens in turn on the connection"),
+    ("hit_purging", "a hit, with the network filter that purges"),
+    ("first", "a first presentation"),
+    ("per_request", "a proof for every request"),
+    ("cache_off", "one proof, the cache off"),
+];
+
+/// All tables of `make bench`.
+#[must_use]
+pub fn all(measured: &Measured) -> String {
+    [
+        figures(&measured.figures()),
+        filters(measured),
+        sockets(measured),
+    ]
+    .join("\n")
+}
+
+fn figures(figures: &[Figure]) -> String {
+    let mut table = "| figure | what | measured | to reach | |\n|---|---|---|---|---|\n".to_owned();
+    for figure in figures {
+        let goal = match figure.goal {
+            Goal::AtMost(limit) => format!("<= {limit}"),
+            Goal::AtLeast(limit) => format!(">= {limit}"),
+        };
+        let reached = if figure.is_reached() {
+            "reached"
+        } else {
+            "**missed**"
+        };
+        push_row(
+            &mut table,
+            &[
+                &format!("`{}`", figure.key),
+                figure.what,
+                &short(figure.value),
+                &goal,
+                reached,
+            ],
+        );
+    }
+    table
+}
+
+fn filters(measured: &Measured) -> String {
+    let mut table =
+        "| per request, in microseconds of Envoy's worker | in all | added |\n|---|---|---|\n"
+            .to_owned();
+    for (name, what) in FILTERS {
+        let times = measured
+            .filters
+            .get(name)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let added = overhead(&measured.filters, name, "none");
+        push_row(&mut table, &[what, &short(median(times)), &short(added)]);
+    }
+    table
+}
+
+fn sockets(measured: &Measured) -> String {
+    let mut table =
+        "| TLS, in microseconds of Envoy's worker | the module | Envoy's own |\n|---|---|---|\n"
+            .to_owned();
+    let (module, boringssl) = (&measured.sockets.module, &measured.sockets.boringssl);
+    let rows = [
+        ("a request, HTTP/1.1", &module.http1, &boringssl.http1),
+        ("a request, HTTP/2", &module.http2, &boringssl.http2),
+        (
+            "a connection with a full handshake and one request",
+            &module.full,
+            &boringssl.full,
+        ),
+        (
+            "the same with a resumed handshake",
+            &module.resumed,
+            &boringssl.resumed,
+        ),
+    ];
+    for (what, module, boringssl) in rows {
+        push_row(
+            &mut table,
+            &[what, &short(median(module)), &short(median(boringssl))],
+        );
+    }
+    table
+}
+
+/// One table of looks at Envoy, each with its name.
+#[must_use]
+pub fn looks(title: &str, looks: &[(String, Look)]) -> String {
+    const MEBIBYTE: u64 = 1 << 20;
+    let mut table = format!(
+        "| {title} | resident memory, MiB | allocated by Envoy, MiB | bindings in the cache |\n|---|---|---|---|\n"
+    );
+    for (name, look) in looks {
+        push_row(
+            &mut table,
+            &[
+                name,
+                &(look.resident / MEBIBYTE).to_string(),
+                &(look.allocated / MEBIBYTE).to_string(),
+                &look.bindings.to_string(),
+            ],
+        );
+    }
+    table
+}
+
+fn push_row(table: &mut String, cells: &[&str]) {
+    // Writing to a string does not fail.
+    let _ = writeln!(table, "| {} |", cells.join(" | "));
+}
+
+fn short(value: f64) -> String {
+    if value < 100.0 {
+        format!("{value:.2}")
+    } else {
+        format!("{value:.0}")
+    }
+}
