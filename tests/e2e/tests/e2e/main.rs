@@ -3,13 +3,18 @@
 //! Each test starts an Envoy of its own and puts all its cases to it.
 #![forbid(unsafe_code)]
 
+mod attacks;
 mod binding;
 mod cache;
 mod carriers;
+mod chain;
 mod configuration;
+mod endpoint;
 mod foreign;
 mod headers;
 mod records;
+mod sidecars;
+mod sidecars_load;
 mod signatures;
 mod threats;
 mod tokens;
