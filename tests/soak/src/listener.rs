@@ -13,7 +13,7 @@ use tls_session_binding_e2e::stack::{Bootstrap, Files};
 
 use crate::faults::Service;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the filter is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,7 +114,9 @@ impl Scene {
             }
             Ok(())
         };
-        tokio::time::timeout(PATIENCE, settled).await?
+        tokio::time::timeout(PATIENCE, settled)
+            .await
+            .map_err(|_| "Envoy does not take up its listener")?
     }
 }
 

@@ -19,6 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(5);
 async fn what_is_not_tls_gets_an_alert_at_most() -> Result<()> {
     let stack = Stack::ingress().await?;
     let large = [b"\x16\x03\x01\xff\xff".as_slice(), &vec![0; 70_000]].concat();
+    let tls_1_1 = [
+        b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x02".as_slice(),
+        &[7; 32],
+        b"\x00\x00\x02\xc0\x13\x01\x00",
+    ]
+    .concat();
     let random: Vec<u8> = (0..=255).cycle().skip(7).step_by(11).take(4096).collect();
     let peers = [
         (
@@ -32,6 +38,7 @@ async fn what_is_not_tls_gets_an_alert_at_most() -> Result<()> {
         ("application data first", b"\x17\x03\x03\x00\x04abcd"),
         ("an alert first", b"\x15\x03\x03\x00\x02\x02\x28"),
         ("an empty handshake record", b"\x16\x03\x01\x00\x00"),
+        ("TLS 1.1", &tls_1_1),
         ("random bytes", &random),
     ];
     for (peer, bytes) in peers {
