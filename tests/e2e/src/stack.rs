@@ -164,20 +164,21 @@ impl Stack {
         Self::start(&Bootstrap::shipped("ingress.yaml")?).await
     }
 
-    /// Starts another Envoy on the same files, with its listener `name` in front of `upstream`.
+    /// Starts another Envoy, `name`, on the same files, with its `listener` in front of `upstream`.
     ///
     /// # Errors
     /// When it does not start; the error carries the end of its log.
     pub async fn beside(
         &self,
         name: &str,
+        listener: &str,
         bootstrap: &Bootstrap,
         upstream: SocketAddr,
     ) -> Result<Beside> {
         let directory = self.files.subdirectory(name)?;
         let placed = self.files.place(bootstrap, upstream);
         let envoy = Envoy::start(&placed, &directory).await?;
-        let address = envoy.listener(name).await?;
+        let address = envoy.listener(listener).await?;
         Ok(Beside { envoy, address })
     }
 
@@ -188,7 +189,8 @@ impl Stack {
     pub async fn egress(&self, bootstrap: Bootstrap) -> Result<Beside> {
         let service = format!("port_value: {} ", self.address.port());
         let bootstrap = bootstrap.with("port_value: 8443 ", &service);
-        self.beside("egress", &bootstrap, self.address).await
+        self.beside("egress", "egress", &bootstrap, self.address)
+            .await
     }
 
     /// Where certificates and keys are.
