@@ -7,15 +7,16 @@ use std::fmt::Write as _;
 use std::io::{IsTerminal as _, stdout};
 use std::process::ExitCode;
 
-use http::Request;
+use http::{Request, Response};
 use hyper::body::Bytes;
 use tls_session_binding_client::http::{BearerChallenge, HttpVersion, Options, Session};
 use tls_session_binding_client::proof::ProofBuilder;
 use tls_session_binding_client::{AccessToken, ExporterValue};
+use tls_session_binding_e2e::application::Application;
 use tls_session_binding_e2e::ask::{Outcome, Present, SERVICE, get, present};
 use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::raw::RawConnection;
-use tls_session_binding_e2e::stack::Stack;
+use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 use tls_session_binding_e2e::{Result, now};
 
 #[tokio::main]
@@ -60,6 +61,7 @@ async fn tell() -> Result<usize> {
     let stolen = genuine_use(&mut story, &agent).await?;
     theft(&mut story, &agent, &thief, &stolen).await?;
     one_request_only(&mut story, &agent).await?;
+    sidecar(&mut story, &agent).await?;
     Ok(story.end())
 }
 
@@ -142,7 +144,9 @@ async fn theft(story: &mut Story<'_>, agent: &Party, thief: &Party, stolen: &Loo
     story
         .tell(&line, &thiefs, present(&stolen.token, Some(&stolen.proof)))
         .await?;
-    story.refused_handshake().await;
+    story
+        .refused_handshake("a connection without client certificate")
+        .await;
 
     story.chapter("The thief can even open connections with the agent's certificate");
     let other = agent.connect().await?;
@@ -195,6 +199,37 @@ async fn one_request_only(story: &mut Story<'_>, agent: &Party) -> Result<()> {
     story.tell(&line, &connection, request).await
 }
 
+async fn sidecar(story: &mut Story<'_>, agent: &Party) -> Result<()> {
+    let stack = story.stack;
+    let egress = stack.egress(Bootstrap::shipped("egress.yaml")?).await?;
+    let token = agent.token(&stack.authorization_server, "alice")?;
+    let mut application = Application::connect(egress.address, HttpVersion::Http1).await?;
+
+    story.chapter("An application that knows its token and nothing else, and its sidecar");
+    let line = Line {
+        sent: "the token alone, in plain HTTP to the sidecar on the application's own machine",
+        why: "the sidecar holds the key, and adds the proof for the connection it sends on",
+        expected: Outcome::Passed,
+    };
+    let before = stack.upstream.requests();
+    let response = application.send(present(&token, None)).await?;
+    let reached = stack.upstream.requests() - before;
+    story.judge(&line, &response, reached);
+    let line = Line {
+        sent: "the same request without the sidecar, with the agent's certificate",
+        why: "the proof came from the sidecar",
+        expected: Outcome::refused("use_session_binding"),
+    };
+    let connection = agent.connect().await?;
+    story
+        .tell(&line, &connection, present(&token, None))
+        .await?;
+    story
+        .refused_handshake("a connection without the sidecar, and so without certificate")
+        .await;
+    Ok(())
+}
+
 fn single_use_proof(agent: &Party, token: &str, exporter: &ExporterValue) -> Result<String> {
     let hash = AccessToken::parse(token).map_err(|_| "not a token")?.hash();
     let proof = ProofBuilder::new(&hash, exporter, now())
@@ -227,7 +262,13 @@ impl Story<'_> {
         let before = self.stack.upstream.requests();
         let response = on.send_as_is(request).await?;
         let reached = self.stack.upstream.requests() - before;
-        let outcome = Outcome::of(&response);
+        self.judge(line, &response, reached);
+        Ok(())
+    }
+
+    /// Prints what came back for a request that `reached` the service so many times.
+    fn judge<B>(&mut self, line: &Line, response: &Response<B>, reached: u64) {
+        let outcome = Outcome::of(response);
         let right = outcome == line.expected && reached == u64::from(outcome == Outcome::Passed);
         let mut answer = format!("{}", response.status().as_u16());
         if let Some(challenge) = BearerChallenge::from_headers(response.headers()) {
@@ -241,11 +282,10 @@ impl Story<'_> {
             "the service answered"
         };
         self.print(line.sent, &format!("{answer} ({service})"), line.why, right);
-        Ok(())
     }
 
     /// Without a certificate there is no connection to send anything on.
-    async fn refused_handshake(&mut self) {
+    async fn refused_handshake(&mut self, sent: &str) {
         let stack = self.stack;
         let before = stack.upstream.requests();
         let tried = match RawConnection::open(stack.address, &stack.pki(), None).await {
@@ -262,12 +302,7 @@ impl Story<'_> {
         };
         let right = tried.is_err() && stack.upstream.requests() == before;
         let why = "without a client certificate nothing is read from a connection";
-        self.print(
-            "a connection without client certificate",
-            &answer,
-            why,
-            right,
-        );
+        self.print(sent, &answer, why, right);
     }
 
     fn print(&mut self, sent: &str, answer: &str, why: &str, right: bool) {

@@ -22,7 +22,7 @@ const CLIENTS_PER_TOKEN: u64 = 10;
 const REQUESTS_PER_CLIENT: u64 = 50;
 const CONNECTIONS: u64 = 4;
 const BODY_BYTES: usize = 10 << 20;
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The sidecar with at most this number of connections to the service.
 fn with_connections(egress: Bootstrap, most: u64) -> Bootstrap {
