@@ -68,7 +68,12 @@ async fn a_signature_is_made_once_per_token_and_connection_however_many_requests
         let (egress, ingress) = (&chain.egress.envoy, &chain.stack.envoy);
         let made = settled(egress, "proofs.made").await?;
         let connections = egress.stat("cluster.service.upstream_cx_total").await?;
-        assert!(connections <= CONNECTIONS, "{connections} connections");
+        // Envoy lets each worker open one connection, even where others have used up the bound.
+        let workers = egress.stat("server.concurrency").await?;
+        assert!(
+            connections <= CONNECTIONS + workers,
+            "{connections} connections"
+        );
         assert!((TOKENS..=TOKENS * connections).contains(&made), "{made}");
         assert_eq!(settled(egress, "proofs.reused").await?, requests - made);
         // The other side has seen as many pairs of token and connection, and no wrong proof.
