@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 
 /// Envoy's side of one socket.
 ///
-/// `connected` and `drain` may call back into the same [`Socket`].
+/// `connected` and `drain` may call back into the same [`Socket`](super::Socket).
 pub trait Host {
     /// The connection's id, once it has one.
     fn connection_id(&self) -> Option<u64>;
@@ -20,7 +20,7 @@ pub trait Host {
     fn drain(&self, length: usize);
     /// Whether enough has been read for now.
     fn wants_a_pause(&self) -> bool;
-    /// Asks for another call of [`Socket::read`].
+    /// Asks for another call of [`Socket::read`](super::Socket::read).
     fn read_again(&self);
     /// Tells that the handshake is done.
     fn connected(&self);
