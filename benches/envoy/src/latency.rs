@@ -1,11 +1,11 @@
 //! How long answers take at half of the peak load.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tls_session_binding_e2e::Result;
 
 use crate::load::lanes::Lanes;
-use crate::statistics::{median, micros, quantile};
+use crate::statistics::{median, micros, number, quantile};
 
 /// Requests per turn.
 const REQUESTS: u32 = 3000;
@@ -19,18 +19,20 @@ pub struct Latency {
     pub p99: f64,
 }
 
-/// Time between requests at half of the load that keeps a worker busy, given its microseconds per
-/// request.
-#[must_use]
-pub fn half_of_peak(time_per_request: f64) -> Duration {
-    Duration::from_secs_f64(time_per_request * 2.0 / 1e6)
+/// Requests per connection to find the peak load with.
+const TO_THE_PEAK: usize = 1000;
+
+/// Time between requests at half of the load that these connections reach when each sends the next
+/// request as soon as the one before is answered.
+fn half_of_peak(lanes: &mut Lanes) -> Result<Duration> {
+    let begin = Instant::now();
+    lanes.run(TO_THE_PEAK)?;
+    let requests = number(TO_THE_PEAK * lanes.len());
+    Ok(begin.elapsed().mul_f64(2.0 / requests))
 }
 
 /// Sends one turn of requests, one every `interval`.
-///
-/// # Errors
-/// When a request does not get the expected answer.
-pub fn measure(lanes: &mut Lanes, interval: Duration) -> Result<Latency> {
+fn measure(lanes: &mut Lanes, interval: Duration) -> Result<Latency> {
     let latencies: Vec<f64> = lanes
         .run_paced(REQUESTS, interval)?
         .into_iter()
@@ -42,18 +44,16 @@ pub fn measure(lanes: &mut Lanes, interval: Duration) -> Result<Latency> {
     })
 }
 
-/// Measures several listeners in turn, `rounds` times.
+/// Measures several listeners in turn, `rounds` times, all at half of the first one's peak.
 ///
 /// # Errors
-/// As [`measure`].
-pub fn in_turn<const N: usize>(
-    lanes: [&mut Lanes; N],
-    interval: Duration,
-    rounds: usize,
-) -> Result<[Vec<Latency>; N]> {
+/// When a request does not get the expected answer.
+pub fn in_turn<const N: usize>(lanes: [&mut Lanes; N], rounds: usize) -> Result<[Vec<Latency>; N]> {
     let mut latencies = [const { Vec::new() }; N];
     let mut lanes = lanes;
     for _ in 0..rounds {
+        let [first, ..] = &mut lanes[..] else { break };
+        let interval = half_of_peak(first)?;
         for (lanes, latencies) in lanes.iter_mut().zip(&mut latencies) {
             latencies.push(measure(lanes, interval)?);
         }

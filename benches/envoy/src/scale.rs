@@ -135,7 +135,7 @@ pub fn hold(credentials: &Credentials, connections: usize, tokens: usize) -> Res
     let config = credentials.tls(Protocol::Http1, Resumption::disabled())?;
     let client = Client::new(&credentials.party, &credentials.issuer);
     let address = proxy.address("ours")?;
-    let mut lanes = Lanes::open(connections, address, &config, Protocol::Http1)?;
+    let mut lanes = Lanes::open(connections, address, &config, Protocol::Http1, 1)?;
     lanes.prepare(|exporter| {
         let presenting = Presenting::Again { tokens };
         client.requests(presenting, Protocol::Http1, tokens, exporter)

@@ -17,7 +17,7 @@ use crate::load::handshakes::visit;
 use crate::load::lanes::Lanes;
 use crate::load::{Protocol, Request};
 use crate::proxy::{Credentials, Proxy};
-use crate::statistics::{median, micros, number};
+use crate::statistics::{micros, number};
 
 /// Connections per turn of a handshake measurement.
 const VISITS: usize = 25;
@@ -76,13 +76,8 @@ pub fn measure(proxy: &Proxy, credentials: &Credentials, rounds: usize) -> Resul
         module.measure(proxy)?;
         boringssl.measure(proxy)?;
     }
-    let interval = latency::half_of_peak(median(&boringssl.times.http1));
-    for _ in 0..rounds {
-        for subject in [&mut module, &mut boringssl] {
-            let latency = latency::measure(&mut subject.http1, interval)?;
-            subject.times.latency.push(latency);
-        }
-    }
+    let lanes = [&mut module.http1, &mut boringssl.http1];
+    [module.times.latency, boringssl.times.latency] = latency::in_turn(lanes, rounds)?;
     Ok(Sockets {
         module: module.times,
         boringssl: boringssl.times,
@@ -92,17 +87,17 @@ pub fn measure(proxy: &Proxy, credentials: &Credentials, rounds: usize) -> Resul
 impl Subject {
     fn open(proxy: &Proxy, credentials: &Credentials, listener: &str) -> Result<Self> {
         let address = proxy.address(listener)?;
-        let lanes = |count, protocol: Protocol| {
+        let lanes = |count, protocol: Protocol, depth| {
             let config = credentials.tls(protocol, Resumption::disabled())?;
-            let mut lanes = Lanes::open(count, address, &config, protocol)?;
+            let mut lanes = Lanes::open(count, address, &config, protocol, depth)?;
             lanes.prepare(|_| Ok(vec![request(protocol)]))?;
             lanes.run(500)?;
             Ok::<_, tls_session_binding_e2e::Error>(lanes)
         };
         Ok(Self {
             address,
-            http1: lanes(8, Protocol::Http1)?,
-            http2: lanes(4, Protocol::Http2)?,
+            http1: lanes(8, Protocol::Http1, 1)?,
+            http2: lanes(4, Protocol::Http2, 8)?,
             full: credentials.tls(Protocol::Http1, Resumption::disabled())?,
             resumed: credentials.tls(Protocol::Http1, Resumption::in_memory_sessions(32))?,
             times: Times::default(),

@@ -20,7 +20,8 @@ use tls_session_binding_e2e::ask::SERVICE;
 
 use super::{Protocol, http1, http2};
 
-/// How connections of the load are made: TLS 1.3 with X25519, the same with every listener.
+/// How connections of the load are made: TLS 1.3 with one cipher suite and one key exchange, so that they
+/// are the same with every listener.
 ///
 /// # Errors
 /// When the authority in `pki` cannot be read.
@@ -31,6 +32,7 @@ pub fn config(
     resumption: Resumption,
 ) -> Result<Arc<ClientConfig>> {
     let provider = CryptoProvider {
+        cipher_suites: vec![aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256],
         kx_groups: vec![aws_lc_rs::kx_group::X25519],
         ..aws_lc_rs::default_provider()
     };
@@ -115,11 +117,8 @@ impl Connection {
         Ok(exporter::of(&self.tls)?)
     }
 
-    /// Sends a request, as [`Protocol::encode`] made it.
-    ///
-    /// # Errors
-    /// When the connection does not take it at once.
-    pub fn send(&mut self, request: &[u8]) -> Result<()> {
+    /// Queues a request, as [`Protocol::encode`] made it.
+    pub fn push(&mut self, request: &[u8]) {
         match self.protocol {
             Protocol::Http1 => self.output.extend_from_slice(request),
             Protocol::Http2 => {
@@ -127,7 +126,21 @@ impl Connection {
                 self.next_stream += 2;
             }
         }
-        self.flush()
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// When the connection does not take it at once.
+    pub fn flush(&mut self) -> Result<()> {
+        while !self.output.is_empty() {
+            let taken = self.tls.writer().write(&self.output)?;
+            self.output.drain(..taken);
+            while self.tls.wants_write() {
+                self.tls.write_tls(&mut self.socket)?;
+            }
+        }
+        Ok(())
     }
 
     /// Receives what has arrived; the result is how many responses it completed.
@@ -165,14 +178,5 @@ impl Connection {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        self.tls.writer().write_all(&self.output)?;
-        self.output.clear();
-        while self.tls.wants_write() {
-            self.tls.write_tls(&mut self.socket)?;
-        }
-        Ok(())
     }
 }

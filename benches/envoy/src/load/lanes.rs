@@ -27,7 +27,7 @@ struct Lane {
     /// Sent one after the other, again and again.
     requests: Vec<Box<[u8]>>,
     next: usize,
-    /// Most requests under way at a time.
+    /// Requests sent at once.
     depth: usize,
     under_way: usize,
     to_send: usize,
@@ -36,7 +36,7 @@ struct Lane {
 }
 
 impl Lanes {
-    /// Opens `count` connections.
+    /// Opens `count` connections, which send `depth` requests at once.
     ///
     /// # Errors
     /// When one of them cannot be opened.
@@ -45,13 +45,14 @@ impl Lanes {
         address: SocketAddr,
         config: &Arc<ClientConfig>,
         protocol: Protocol,
+        depth: usize,
     ) -> Result<Self> {
         let poll = Poll::new()?;
         let mut all = Vec::with_capacity(count);
         for number in 0..count {
             let mut connection = Connection::open(address, Arc::clone(config), protocol)?;
             connection.register(poll.registry(), Token(number))?;
-            all.push(Lane::new(connection, protocol.depth()));
+            all.push(Lane::new(connection, depth));
         }
         let events = Events::with_capacity(count.max(1));
         Ok(Self { poll, events, all })
@@ -84,7 +85,7 @@ impl Lanes {
         Ok(())
     }
 
-    /// Sends `each` requests on each connection, the next as soon as the one before is answered.
+    /// Sends `each` requests on each connection, the next as soon as those before are answered.
     ///
     /// # Errors
     /// When one of them does not get the expected answer.
@@ -164,16 +165,20 @@ impl Lane {
         }
     }
 
-    /// Sends as many requests as may be under way.
+    /// Sends the next requests, once all before them are answered.
     fn fill(&mut self) -> Result<()> {
-        while self.to_send > 0 && self.under_way < self.depth {
-            let request = self.requests.get(self.next).ok_or("nothing to send")?;
-            self.connection.send(request)?;
-            self.next = (self.next + 1) % self.requests.len();
-            self.under_way += 1;
-            self.to_send -= 1;
+        if self.under_way > 0 {
+            return Ok(());
         }
-        Ok(())
+        let count = self.depth.min(self.to_send);
+        for _ in 0..count {
+            let request = self.requests.get(self.next).ok_or("nothing to send")?;
+            self.connection.push(request);
+            self.next = (self.next + 1) % self.requests.len();
+        }
+        self.under_way = count;
+        self.to_send -= count;
+        self.connection.flush()
     }
 
     fn receive(&mut self) -> Result<usize> {

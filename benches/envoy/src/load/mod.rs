@@ -36,9 +36,9 @@ pub fn target_uri() -> String {
 /// How requests and responses are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// HTTP/1.1, one request at a time.
+    /// HTTP/1.1.
     Http1,
-    /// HTTP/2, several requests at a time.
+    /// HTTP/2.
     Http2,
 }
 
@@ -58,14 +58,6 @@ impl Protocol {
         match self {
             Self::Http1 => http1::encode(request),
             Self::Http2 => http2::encode(request),
-        }
-    }
-
-    /// How many requests a connection has under way at a time.
-    const fn depth(self) -> usize {
-        match self {
-            Self::Http1 => 1,
-            Self::Http2 => 8,
         }
     }
 }
