@@ -139,7 +139,7 @@ pub fn by_uses(
     Ok(results)
 }
 
-/// Latencies over HTTP/1.1 without filter and of hits, both at half of the peak load without filter.
+/// Latencies over HTTP/1.1 without filter and of hits, both at half of the peak load of hits.
 ///
 /// # Errors
 /// When a request does not get the expected answer.

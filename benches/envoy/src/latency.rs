@@ -44,7 +44,7 @@ fn measure(lanes: &mut Lanes, interval: Duration) -> Result<Latency> {
     })
 }
 
-/// Measures several listeners in turn, `rounds` times, all at half of the first one's peak.
+/// Measures several listeners in turn, `rounds` times, all at half of the peak of the slowest.
 ///
 /// # Errors
 /// When a request does not get the expected answer.
@@ -52,8 +52,10 @@ pub fn in_turn<const N: usize>(lanes: [&mut Lanes; N], rounds: usize) -> Result<
     let mut latencies = [const { Vec::new() }; N];
     let mut lanes = lanes;
     for _ in 0..rounds {
-        let [first, ..] = &mut lanes[..] else { break };
-        let interval = half_of_peak(first)?;
+        let mut interval = Duration::ZERO;
+        for lanes in &mut lanes {
+            interval = interval.max(half_of_peak(lanes)?);
+        }
         for (lanes, latencies) in lanes.iter_mut().zip(&mut latencies) {
             latencies.push(measure(lanes, interval)?);
         }
