@@ -1,51 +1,18 @@
 //! The attack catalogue: every row is tried where it is decided, and ends as it should.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::path::Path;
+mod matrix;
+mod rows;
+mod transferred;
 
-use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
 use tls_session_binding::error::Refusal;
 
-use crate::common::files;
 use crate::common::judge::Outcome;
+use crate::common::recipe;
 use crate::run::{ATTACKS, Judged};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Catalogue {
-    #[serde(rename = "about")]
-    _about: String,
-    rows: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Row {
-    #[serde(rename = "row")]
-    id: String,
-    attack: String,
-    expected: String,
-    /// Whether it is tried on the core alone.
-    core: bool,
-    /// What was chosen where the specifications leave it open, and why.
-    #[serde(default)]
-    choice: Option<String>,
-    /// Tests beside the vectors, as `path::function`.
-    #[serde(default)]
-    tests: Vec<String>,
-}
-
-impl Row {
-    fn core_tests(&self) -> usize {
-        let of_core = |test: &&String| test.starts_with("tests/core/") || test.starts_with("src/");
-        self.tests.iter().filter(of_core).count()
-    }
-}
-
-fn rows() -> Vec<Row> {
-    files::read_json::<Catalogue>("attack-rows.json").rows
-}
+use rows::{Level, rows, source};
 
 /// The last request of every case, by row.
 fn cases_by_row() -> BTreeMap<&'static str, BTreeMap<&'static str, &'static Judged>> {
@@ -59,18 +26,33 @@ fn cases_by_row() -> BTreeMap<&'static str, BTreeMap<&'static str, &'static Judg
 }
 
 #[test]
-fn every_row_of_the_catalogue_that_the_core_decides_is_tried_on_it() {
+fn every_row_of_the_catalogue_is_tried_or_answered_in_words() {
     let cases = cases_by_row();
+    let mut untried = Vec::new();
     for row in rows() {
         let count = cases.get(row.id.as_str()).map_or(0, BTreeMap::len);
-        println!("{:4} {count:3} cases, {} tests", row.id, row.tests.len());
-        assert_eq!(
-            row.core,
-            count + row.core_tests() > 0,
-            "{}: {}",
-            row.id,
-            row.attack
+        let [core, wasm, envoy, module] = Level::ALL.map(|level| row.tests_at(level));
+        println!(
+            "{:4} core: {count} cases, {core} tests; Wasm: {wasm}; Envoy: {envoy}; module, client: {module}",
+            row.id
         );
+        if count + row.tests.len() == 0 && row.documented.is_none() {
+            untried.push(row.id.clone());
+        }
+        assert_eq!(row.core, count + core > 0, "{}: {}", row.id, row.attack);
+    }
+    assert!(untried.is_empty(), "without case or test: {untried:?}");
+}
+
+#[test]
+fn what_is_answered_in_words_has_these_words() {
+    for row in rows() {
+        let Some(documented) = row.documented else {
+            continue;
+        };
+        let (file, words) = documented.split_once(": ").unwrap();
+        let text = source(file).replace("\n  ", " ").replace('\n', " ");
+        assert!(text.contains(words), "{}: {file} has no {words}", row.id);
     }
 }
 
@@ -86,6 +68,14 @@ fn every_case_of_an_attack_is_of_a_row_of_the_catalogue() {
             "{}",
             case.id
         );
+    }
+}
+
+#[test]
+fn no_case_is_skipped() {
+    let judged: BTreeSet<&str> = ATTACKS.iter().map(|case| case.id.as_str()).collect();
+    for case in recipe::cases("attacks") {
+        assert!(judged.contains(case.id.as_str()), "{}", case.id);
     }
 }
 
@@ -107,14 +97,7 @@ fn every_case_ends_as_its_row_expects() {
             }
         }
     }
-    assert!(
-        failures.is_empty(),
-        "{}",
-        failures.join(
-            "
-"
-        )
-    );
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
@@ -125,17 +108,24 @@ fn a_choice_is_told_where_there_is_one() {
 }
 
 #[test]
-fn every_test_that_the_catalogue_names_is_there() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+fn every_test_that_the_catalogue_names_is_there_and_is_run() {
+    let ci = source(".ci/run");
     for row in rows() {
         for test in &row.tests {
             let (path, function) = test.split_once("::").unwrap();
-            let text = std::fs::read_to_string(root.join(path)).unwrap_or_default();
-            assert!(
-                text.contains(&format!("fn {function}(")),
-                "{}: no {test}",
-                row.id
-            );
+            let text = source(path);
+            let Some((before, _)) = text.split_once(&format!("fn {function}(")) else {
+                panic!("{}: no {test}", row.id);
+            };
+            let attributes = before.rsplit("\n\n").next().unwrap_or_default();
+            if let Some((_, ignored)) = attributes.split_once("#[ignore") {
+                let target = ignored.split_once("make ").map(|(_, target)| {
+                    let end = |character: char| !character.is_alphanumeric() && character != '-';
+                    target.split(end).next().unwrap_or_default()
+                });
+                let run = target.is_some_and(|target| ci.contains(&format!("make {target}")));
+                assert!(run, "{}: {test} is skipped", row.id);
+            }
         }
     }
 }
@@ -149,8 +139,7 @@ fn secrets_are_compared_in_constant_time() {
         ("certificate", "CertificateThumbprint"),
     ];
     for (module, name) in secrets {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/{module}.rs"));
-        let text = std::fs::read_to_string(path).unwrap();
+        let text = source(&format!("src/{module}.rs"));
         let (_, comparison) = text
             .split_once(&format!("impl PartialEq for {name} "))
             .unwrap();
@@ -160,38 +149,4 @@ fn secrets_are_compared_in_constant_time() {
             "{name}: {body}"
         );
     }
-}
-
-#[test]
-fn the_matrix_of_attacks_is_up_to_date() {
-    let cases = cases_by_row();
-    let mut text = String::from(
-        "# Attacks and where they are tried\n\n\
-         Made from `tests/vectors/attack-rows.json` by \
-         `UPDATE_VECTORS=1 cargo test --test core matrix`.\n\n\
-         | row | attack | expected | cases on the core | tests of the core | other tests |\n\
-         |---|---|---|---|---|---|\n",
-    );
-    for row in rows() {
-        let count = cases.get(row.id.as_str()).map_or(0, BTreeMap::len);
-        let expected = row.choice.as_ref().unwrap_or(&row.expected);
-        let (core, all) = (row.core_tests(), row.tests.len());
-        let attack = row.attack.replace('|', "\\|");
-        let others = all - core;
-        writeln!(
-            text,
-            "| {} | {attack} | {expected} | {count} | {core} | {others} |",
-            row.id
-        )
-        .unwrap();
-    }
-    let path = files::path("../attack-matrix.md");
-    if std::env::var_os("UPDATE_VECTORS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let written = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(
-        written == text,
-        "attack-matrix.md is out of date: run with UPDATE_VECTORS=1"
-    );
 }
