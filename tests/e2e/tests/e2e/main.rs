@@ -12,6 +12,8 @@ mod configuration;
 mod endpoint;
 mod foreign;
 mod headers;
+mod host_calls;
+mod load;
 mod records;
 mod sidecars;
 mod sidecars_load;
