@@ -1,9 +1,11 @@
 //! What a certificate says, once the authorities vouch for it.
 
 use tls_session_binding_client::CertificateThumbprint;
+use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode as _;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::time::Time;
 
 /// Scheme of the URI in an X.509-SVID.
 const SPIFFE: &str = "spiffe://";
@@ -33,7 +35,7 @@ impl Certificate {
             uris: names.iter().filter_map(uri).collect(),
             dns_names: names.iter().filter_map(dns_name).collect(),
             thumbprint: CertificateThumbprint::of_der(der),
-            not_after: body.validity.not_after.to_unix_duration().as_secs(),
+            not_after: seconds(body.validity.not_after),
         })
     }
 
@@ -77,7 +79,33 @@ impl Certificate {
     }
 }
 
-/// The bytes are no X.509 certificate in DER.
+/// When a certificate expires, in seconds since the epoch, without a look at its names.
+///
+/// # Errors
+/// `Unreadable` for what is no X.509 certificate in DER.
+pub fn not_after(der: &[u8]) -> Result<u64, Unreadable> {
+    let parsed = x509_cert::Certificate::from_der(der).map_err(|_| Unreadable)?;
+    Ok(seconds(parsed.tbs_certificate.validity.not_after))
+}
+
+/// When a revocation list ends, in seconds since the epoch.
+///
+/// # Errors
+/// `Unreadable` for what is no revocation list in DER, or has no end.
+pub fn next_update(der: &[u8]) -> Result<u64, Unreadable> {
+    let parsed = CertificateList::from_der(der).map_err(|_| Unreadable)?;
+    parsed
+        .tbs_cert_list
+        .next_update
+        .map(seconds)
+        .ok_or(Unreadable)
+}
+
+fn seconds(time: Time) -> u64 {
+    time.to_unix_duration().as_secs()
+}
+
+/// The bytes are not what they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable;
 

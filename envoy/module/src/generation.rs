@@ -19,7 +19,7 @@ use crate::certificate::Certificate;
 use crate::config::peer::Presence;
 use crate::config::{Config, Direction, Mistakes};
 use crate::files::Contents;
-use crate::verifier::{ClientVerifier, Recheck, ServerVerifier, no_name};
+use crate::verifier::{ClientVerifier, Memo, Recheck, ServerVerifier, no_name};
 
 /// Identity, authorities and lists as they were when the files were read.
 ///
@@ -151,6 +151,7 @@ fn server(
     key: Arc<CertifiedKey>,
     trust: Trust,
 ) -> Result<(Role, Arc<dyn Recheck>), Mistakes> {
+    let memo = Memo::new(&trust.crls);
     let mut authorities =
         WebPkiClientVerifier::builder_with_provider(trust.roots, Arc::clone(&provider))
             .with_crls(trust.crls)
@@ -161,13 +162,16 @@ fn server(
     let authorities = authorities
         .build()
         .map_err(|error| mistake("peer", error))?;
-    let verifier = Arc::new(ClientVerifier::new(authorities, config.peer.allow.clone()));
+    let allow = config.peer.allow.clone();
+    let verifier = Arc::new(ClientVerifier::new(authorities, allow, memo));
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&config.tls.versions)
         .map_err(|error| mistake("tls", error))?
         .with_client_cert_verifier(Arc::clone(&verifier) as _)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
     server.alpn_protocols = alpn(config);
+    // The configured order decides, not the client's: see `tls::CIPHER_SUITES`.
+    server.ignore_client_order = true;
     // Without the extended master secret an exporter value of TLS 1.2 binds nothing (RFC 9266).
     server.require_ems = true;
     // Sessions live in tickets alone: nothing grows with their number.
@@ -188,6 +192,7 @@ fn client(
 ) -> Result<(Role, Arc<dyn Recheck>), Mistakes> {
     let signer =
         Signer::new(Arc::clone(&key)).map_err(|error| mistake("identity.private_key", error))?;
+    let memo = Memo::new(&trust.crls);
     let authorities =
         WebPkiServerVerifier::builder_with_provider(trust.roots, Arc::clone(&provider))
             .with_crls(trust.crls)
@@ -199,6 +204,7 @@ fn client(
         authorities,
         name.clone(),
         config.peer.allow.clone(),
+        memo,
     ));
     let mut client = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&config.tls.versions)

@@ -72,8 +72,13 @@ impl Socket {
     /// Reads what the kernel has, decrypts and delivers it.
     pub fn read(&self, host: &dyn Host) -> Outcome {
         let mut outcome = Outcome::default();
+        let handshaking = !self.established.get();
         let result = with_read_buffer(|buffer| self.read_all(host, buffer, &mut outcome.bytes));
-        self.flush(host);
+        // Nobody waits for tickets: they go with the first response, or with whatever else this
+        // connection does next, be it its end.
+        if !(handshaking && result.is_ok() && self.owes_only_tickets()) {
+            self.flush(host);
+        }
         outcome.end_of_stream = self.peer_closed.get();
         outcome.close = self.closed.get() || result.is_err();
         if let Err(stop) = result {
@@ -175,26 +180,32 @@ impl Socket {
     /// watermarks and its flush before a close count what is really unsent.
     fn write_all(&self, host: &dyn Host, total: &mut usize) -> Io {
         loop {
+            // What waits already, such as tickets, goes out together with what is encrypted now.
+            let waited = self.tls.borrow().wants_write();
+            if self.in_flight.get() == 0 && self.may_send() {
+                let encrypted = host.pending(&mut |slices| self.encrypt(slices));
+                self.in_flight.set(encrypted);
+            }
             match self.flush(host) {
                 Io::Done(_) => {}
                 stopped => return stopped,
             }
             let sent = self.in_flight.take();
+            if sent == 0 && !waited {
+                return Io::Done(0);
+            }
             host.drain(sent);
             *total += sent;
-            if !self.established.get() || self.sent_close_notify.get() {
-                return Io::Done(0);
-            }
-            let encrypted = host.pending(&mut |slices| self.encrypt(slices));
-            if encrypted == 0 {
-                return Io::Done(0);
-            }
-            self.in_flight.set(encrypted);
         }
     }
 
+    fn may_send(&self) -> bool {
+        self.established.get() && !self.sent_close_notify.get()
+    }
+
     fn encrypt(&self, slices: &[IoSlice<'_>]) -> usize {
-        // Never an error: rustls takes what fits its buffer, and that was empty.
+        // Never an error: rustls takes what fits its buffer. If that is nothing, then what fills it
+        // goes out, and this is called again.
         self.tls
             .borrow_mut()
             .writer()

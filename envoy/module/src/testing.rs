@@ -40,6 +40,7 @@ pub(crate) struct Says {
     /// Days from now.
     pub(crate) valid: (i64, i64),
     pub(crate) serial: u64,
+    pub(crate) usages: Vec<ExtendedKeyUsagePurpose>,
 }
 
 impl Default for Says {
@@ -50,6 +51,10 @@ impl Default for Says {
             names,
             valid: (-1, 1),
             serial: 1,
+            usages: vec![
+                ExtendedKeyUsagePurpose::ClientAuth,
+                ExtendedKeyUsagePurpose::ServerAuth,
+            ],
         }
     }
 }
@@ -86,10 +91,7 @@ impl Authority {
             .iter()
             .map(|name| alternative_name(name))
             .collect();
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ClientAuth,
-            ExtendedKeyUsagePurpose::ServerAuth,
-        ];
+        params.extended_key_usages.clone_from(&says.usages);
         params.not_before = OffsetDateTime::now_utc() + DAY * i32::try_from(says.valid.0).unwrap();
         params.not_after = OffsetDateTime::now_utc() + DAY * i32::try_from(says.valid.1).unwrap();
         params.serial_number = Some(SerialNumber::from(says.serial));

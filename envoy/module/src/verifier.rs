@@ -1,7 +1,8 @@
 //! Whether the other end's certificate is accepted: the authorities, revocation, the allow-list.
 //!
 //! A resumed handshake shows no certificate, it brings back the one of an earlier handshake; rustls
-//! does not verify that again. [`Recheck`] does, against what is asked for now.
+//! does not verify that again. [`Recheck`] does, against what is asked for now. Authorities, lists and
+//! names of a verifier never change, so it remembers for a while what it accepted: see [`Memo`].
 
 use std::sync::Arc;
 
@@ -13,6 +14,10 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::certificate::Certificate;
 use crate::config::allow::AllowList;
+
+mod memo;
+
+pub use memo::Memo;
 
 /// Verifies the certificate chain that a resumed session was established with.
 pub trait Recheck: Send + Sync {
@@ -28,13 +33,18 @@ pub trait Recheck: Send + Sync {
 pub struct ClientVerifier {
     authorities: Arc<dyn ClientCertVerifier>,
     allow: AllowList,
+    memo: Memo,
 }
 
 impl ClientVerifier {
     /// Accepts clients that `authorities` accepts and that are on the list.
     #[must_use]
-    pub fn new(authorities: Arc<dyn ClientCertVerifier>, allow: AllowList) -> Self {
-        Self { authorities, allow }
+    pub fn new(authorities: Arc<dyn ClientCertVerifier>, allow: AllowList, memo: Memo) -> Self {
+        Self {
+            authorities,
+            allow,
+            memo,
+        }
     }
 }
 
@@ -66,11 +76,12 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let verified = self
-            .authorities
-            .verify_client_cert(leaf, intermediates, now)?;
-        admit(&self.allow, leaf)?;
-        Ok(verified)
+        self.memo.verify(leaf, intermediates, now, || {
+            self.authorities
+                .verify_client_cert(leaf, intermediates, now)?;
+            admit(&self.allow, leaf)
+        })?;
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -104,6 +115,7 @@ pub struct ServerVerifier {
     authorities: Arc<WebPkiServerVerifier>,
     name: Option<ServerName<'static>>,
     allow: AllowList,
+    memo: Memo,
 }
 
 impl ServerVerifier {
@@ -114,12 +126,26 @@ impl ServerVerifier {
         authorities: Arc<WebPkiServerVerifier>,
         name: Option<ServerName<'static>>,
         allow: AllowList,
+        memo: Memo,
     ) -> Self {
         Self {
             authorities,
             name,
             allow,
+            memo,
         }
+    }
+
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        self.memo.verify(leaf, intermediates, now, || {
+            self.verify_chain(leaf, intermediates, now)?;
+            admit(&self.allow, leaf)
+        })
     }
 
     /// Chain, revocation and name. The name comes last in rustls: a wrong one means that all else
@@ -128,12 +154,12 @@ impl ServerVerifier {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), Error> {
+        let name = self.name.clone().unwrap_or_else(no_name);
         let verified = self
             .authorities
-            .verify_server_cert(leaf, intermediates, name, &[], now);
+            .verify_server_cert(leaf, intermediates, &name, &[], now);
         match verified {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -146,9 +172,7 @@ impl ServerVerifier {
 impl Recheck for ServerVerifier {
     fn recheck(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error> {
         let (leaf, intermediates) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
-        let name = self.name.clone().unwrap_or_else(no_name);
-        self.verify_server_cert(leaf, intermediates, &name, &[], now)
-            .map(drop)
+        self.verify(leaf, intermediates, now)
     }
 }
 
@@ -157,12 +181,12 @@ impl ServerCertVerifier for ServerVerifier {
         &self,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
+        // The verifier's own: every connection of a generation is opened for it.
+        _name: &ServerName<'_>,
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.verify_chain(leaf, intermediates, name, now)?;
-        admit(&self.allow, leaf)?;
+        self.verify(leaf, intermediates, now)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -198,11 +222,11 @@ pub fn no_name() -> ServerName<'static> {
     ServerName::from(std::net::IpAddr::from([0, 0, 0, 0]))
 }
 
-fn admit(allow: &AllowList, leaf: &CertificateDer<'_>) -> Result<(), Error> {
+fn admit(allow: &AllowList, leaf: &CertificateDer<'_>) -> Result<Certificate, Error> {
     let certificate = Certificate::of_der(leaf)
         .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
     if allow.admits(&certificate) {
-        return Ok(());
+        return Ok(certificate);
     }
     Err(Error::InvalidCertificate(
         CertificateError::ApplicationVerificationFailure,

@@ -11,6 +11,20 @@ const VERSIONS: [&str; 1] = ["1.3"];
 /// Key exchange groups by default, the most wanted first: post-quantum hybrid where both ends can.
 const GROUPS: [&str; 4] = ["X25519MLKEM768", "X25519", "secp256r1", "secp384r1"];
 
+/// Cipher suites by default, the most wanted first. All are sound. AES-128-GCM comes first: in
+/// TLS 1.3 it goes with SHA-256, which makes a handshake tens of microseconds cheaper than SHA-384.
+const CIPHER_SUITES: [&str; 9] = [
+    "TLS13_AES_128_GCM_SHA256",
+    "TLS13_AES_256_GCM_SHA384",
+    "TLS13_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+];
+
 /// Application protocols of a listener by default.
 const ALPN: [&str; 2] = ["h2", "http/1.1"];
 
@@ -32,7 +46,7 @@ pub struct Tls {
 impl Tls {
     pub(super) fn read(section: &mut Section<'_>, direction: Direction) -> Self {
         let versions = list(section, "versions", &VERSIONS, supported_version);
-        let cipher_suites = cipher_suites(section);
+        let cipher_suites = list(section, "cipher_suites", &CIPHER_SUITES, supported_suite);
         let groups = list(section, "groups", &GROUPS, supported_group);
         let alpn = alpn(section, direction);
         let resumption = section.value("resumption", "true or false").unwrap_or(true);
@@ -108,17 +122,9 @@ fn supported_version(name: &str) -> Option<&'static SupportedProtocolVersion> {
     }
 }
 
-fn cipher_suites(section: &mut Section<'_>) -> Vec<SupportedCipherSuite> {
-    let all = aws_lc_rs::DEFAULT_CIPHER_SUITES;
-    let names: Vec<_> = all
-        .iter()
-        .filter_map(|suite| suite.suite().as_str())
-        .collect();
-    list(section, "cipher_suites", &names, |name| {
-        all.iter()
-            .find(|suite| suite.suite().as_str() == Some(name))
-            .copied()
-    })
+fn supported_suite(name: &str) -> Option<SupportedCipherSuite> {
+    let named = |suite: &&SupportedCipherSuite| suite.suite().as_str() == Some(name);
+    aws_lc_rs::DEFAULT_CIPHER_SUITES.iter().find(named).copied()
 }
 
 fn supported_group(name: &str) -> Option<&'static dyn SupportedKxGroup> {

@@ -43,7 +43,7 @@ fn the_facts_of_the_handshake_are_published() {
         (EXPORTER, exporter.as_str()),
         (CLIENT_CERTIFICATE, &STANDARD.encode(&der)),
         (TLS_VERSION, "TLSv1.3"),
-        (CIPHER_SUITE, "TLS13_AES_256_GCM_SHA384"),
+        (CIPHER_SUITE, "TLS13_AES_128_GCM_SHA256"),
         (SERVER_NAME, "service.demo"),
         (RESUMED, "false"),
         (SPIFFE_ID, "spiffe://demo/service"),

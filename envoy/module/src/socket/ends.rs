@@ -1,6 +1,6 @@
 //! Both ends of a connection's life: the accepted handshake, and the cause of its end.
 
-use rustls::{Connection, Error, HandshakeKind};
+use rustls::{Connection, Error, HandshakeKind, ProtocolVersion};
 use rustls_pki_types::UnixTime;
 
 use super::host::Host;
@@ -30,6 +30,14 @@ impl Socket {
         } else {
             Ok(())
         }
+    }
+
+    /// Whether all that waits to be sent is what a server of TLS 1.3 adds to a finished handshake.
+    pub(super) fn owes_only_tickets(&self) -> bool {
+        let tls = self.tls.borrow();
+        self.established.get()
+            && matches!(*tls, Connection::Server(_))
+            && tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     fn accept(&self, host: &dyn Host) -> Result<(), Error> {

@@ -57,6 +57,9 @@ pub enum Close {
     Abrupt,
 }
 
+/// Ciphertext that is copied to be sent at once; about a record, for larger ones gain nothing.
+const MAX_JOINED_BYTES: usize = 16 * 1024;
+
 /// [`Host::write`] as rustls wants it.
 pub(super) struct Sink<'a> {
     host: &'a dyn Host,
@@ -87,7 +90,30 @@ impl io::Write for Sink<'_> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 
+    /// Small records go out together: a send costs more than copying them.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match slices {
+            [first, second, ..] if first.len() + second.len() <= MAX_JOINED_BYTES => {
+                self.write(&join(slices))
+            }
+            [first, ..] => self.write(first),
+            [] => Ok(0),
+        }
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// As many of the first slices as may be joined.
+fn join(slices: &[IoSlice<'_>]) -> Vec<u8> {
+    let mut joined = Vec::new();
+    for slice in slices {
+        if joined.len() + slice.len() > MAX_JOINED_BYTES {
+            break;
+        }
+        joined.extend_from_slice(slice);
+    }
+    joined
 }

@@ -1,6 +1,7 @@
 mod data;
 mod handshake;
 mod hostile;
+mod sends;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -29,6 +30,8 @@ struct Wire {
     connected: Cell<u32>,
     eof: Cell<bool>,
     broken: Cell<bool>,
+    /// Calls that moved ciphertext to the kernel.
+    sends: Cell<u32>,
     /// Bytes that one read gives at most; 0 means no bound.
     segment: Cell<usize>,
     /// Bytes that the kernel still takes.
@@ -72,6 +75,7 @@ impl Host for Wire {
         if count == 0 {
             return Io::Again;
         }
+        self.sends.set(self.sends.get() + 1);
         self.room.set(self.room.get().map(|room| room - count));
         self.from_socket.borrow_mut().extend(&bytes[..count]);
         Io::Done(count)
@@ -133,24 +137,34 @@ impl Pair {
     /// Lets both ends talk until neither has anything to say.
     fn talk(&mut self) {
         loop {
-            let mut bytes = Vec::new();
-            while self.client.wants_write() {
-                self.client.write_tls(&mut bytes).unwrap();
-            }
-            let silent = bytes.is_empty();
-            self.send_raw(&bytes);
+            let spoke = self.speak();
             self.last.bytes += self.socket.write(&self.wire, false).bytes;
-            let answer = self.wire.from_socket.take();
-            if silent && answer.is_empty() {
+            if !self.listen() && !spoke {
                 return;
             }
-            let mut answer = answer.as_slice();
-            while !answer.is_empty() {
-                self.client.read_tls(&mut answer).unwrap();
-                // Refused handshakes end in an alert: the test looks at the socket.
-                let _ = self.client.process_new_packets();
-            }
         }
+    }
+
+    /// What the client has to say reaches the socket; whether there was anything.
+    fn speak(&mut self) -> bool {
+        let mut bytes = Vec::new();
+        while self.client.wants_write() {
+            self.client.write_tls(&mut bytes).unwrap();
+        }
+        self.send_raw(&bytes);
+        !bytes.is_empty()
+    }
+
+    /// What the socket has sent reaches the client; whether there was anything.
+    fn listen(&mut self) -> bool {
+        let answer = self.wire.from_socket.take();
+        let mut rest = answer.as_slice();
+        while !rest.is_empty() {
+            self.client.read_tls(&mut rest).unwrap();
+            // Refused handshakes end in an alert: the test looks at the socket.
+            let _ = self.client.process_new_packets();
+        }
+        !answer.is_empty()
     }
 
     fn send_raw(&mut self, bytes: &[u8]) {

@@ -1,5 +1,7 @@
 //! Who may connect, and what is known then.
 
+use rcgen::ExtendedKeyUsagePurpose;
+
 use super::*;
 
 #[test]
@@ -22,6 +24,12 @@ fn a_client_is_refused_by_its_certificate_for_each_reason() {
     };
     assert!(Pair::refused(&Ends::with("", "", &day((-3, -2)))).contains("expired"));
     assert!(Pair::refused(&Ends::with("", "", &day((2, 3)))).contains("not valid yet"));
+    let only_server = Says {
+        usages: vec![ExtendedKeyUsagePurpose::ServerAuth],
+        ..Says::default()
+    };
+    let refused = Pair::refused(&Ends::with("", "", &only_server));
+    assert!(refused.contains("extended key usage"), "{refused}");
     let list = r#", "allow": {"spiffe_ids": ["spiffe://demo/other"]}"#;
     let refused = Pair::refused(&Ends::with(list, "", &Says::default()));
     assert!(refused.contains("allow-list"), "{refused}");
@@ -142,6 +150,55 @@ fn a_session_from_before_a_change_of_the_authorities_is_not_resumed() {
         .write("ca.pem", Authority::new("second").pem());
     assert_eq!(ends.server.refresh(), crate::endpoint::Change::Taken);
     Pair::refused(&ends);
+}
+
+#[test]
+fn a_session_from_before_a_revocation_is_not_resumed() {
+    let ends = Ends::new();
+    let list = ends.server_files.path("crl.pem");
+    ends.server_files
+        .write("crl.pem", &ends.authority.revoke(&[9]));
+    let crls = format!(r#", "crls": ["{}"]"#, list.display());
+    let config = ends.server_files.config(&crls, "");
+    let server = endpoint(&config, Direction::Downstream);
+    let ends = Ends { server, ..ends };
+    drop(Pair::established(&ends));
+    drop(Pair::established(&ends));
+    let resumed = Pair::established(&ends);
+    assert!(downstream::CONNECTIONS.recall(7).unwrap().resumed);
+    drop(resumed);
+    ends.server_files
+        .write("crl.pem", &ends.authority.revoke(&[1]));
+    assert_eq!(ends.server.refresh(), crate::endpoint::Change::Taken);
+    assert!(Pair::refused(&ends).contains("Revoked"));
+}
+
+#[test]
+fn a_session_from_before_a_change_of_the_allow_list_is_not_resumed() {
+    let ends = Ends::new();
+    drop(Pair::established(&ends));
+    drop(Pair::established(&ends));
+    let list = r#", "allow": {"spiffe_ids": ["spiffe://demo/other"]}"#;
+    let config = ends.server_files.config(list, "");
+    // Envoy makes a new factory of a changed configuration.
+    let server = endpoint(&config, Direction::Downstream);
+    assert!(Pair::refused(&Ends { server, ..ends }).contains("allow-list"));
+}
+
+#[test]
+fn the_configured_order_of_cipher_suites_decides_and_not_the_clients() {
+    let suites = |first: &str, second: &str| {
+        format!(r#", "cipher_suites": ["TLS13_{first}", "TLS13_{second}"]"#)
+    };
+    let (small, large) = ("AES_128_GCM_SHA256", "AES_256_GCM_SHA384");
+    for (first, second) in [(small, large), (large, small)] {
+        let ends = Ends::with("", &suites(second, first), &Says::default());
+        let config = ends.server_files.config("", &suites(first, second));
+        let server = endpoint(&config, Direction::Downstream);
+        let _pair = Pair::established(&Ends { server, ..ends });
+        let facts = downstream::CONNECTIONS.recall(7).unwrap();
+        assert_eq!(facts.cipher_suite, format!("TLS13_{first}"));
+    }
 }
 
 #[test]
