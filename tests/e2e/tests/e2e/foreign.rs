@@ -53,7 +53,36 @@ async fn tls_1_2_is_refused_unless_allowed_and_always_without_extended_master_se
     Ok(())
 }
 
+/// M06, T08, T10
+#[tokio::test(flavor = "multi_thread")]
+async fn no_second_handshake_and_no_certificate_after_the_first() -> Result<()> {
+    let stack = stack_with_tls12().await?;
+    for handshake in ["renegotiation", "post-handshake"] {
+        let arguments = [port(&stack), pki(&stack), handshake.to_owned()];
+        let output = python("foreign_handshakes.py", &arguments).await?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{handshake}: {errors}");
+        assert_eq!(output.stdout, b"refused\n", "{handshake}");
+    }
+    assert_eq!(stack.upstream.requests(), 0);
+    Ok(())
+}
+
 async fn run(stack: &Stack, tls: &str) -> Result<Output> {
+    let token = token(stack, &stack.party("client", HTTP1)?)?;
+    let arguments = [port(stack), pki(stack), tls.to_owned(), token];
+    python("foreign_client.py", &arguments).await
+}
+
+fn port(stack: &Stack) -> String {
+    stack.address.port().to_string()
+}
+
+fn pki(stack: &Stack) -> String {
+    stack.pki().display().to_string()
+}
+
+async fn python(script: &str, arguments: &[String]) -> Result<Output> {
     let python = root().join("target/envoy/bin/python3");
     assert!(
         python.exists(),
@@ -61,10 +90,8 @@ async fn run(stack: &Stack, tls: &str) -> Result<Output> {
         python.display()
     );
     let run = Command::new(&python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("foreign_client.py"))
-        .arg(stack.address.port().to_string())
-        .arg(stack.pki())
-        .args([tls, &token(stack, &stack.party("client", HTTP1)?)?])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(script))
+        .args(arguments)
         .kill_on_drop(true)
         .output();
     Ok(tokio::time::timeout(PATIENCE, run).await??)

@@ -10,6 +10,7 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::party::{Party, proof_claims};
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
+use crate::host_calls::without;
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
 
 const RSA: [(&str, SignatureScheme); 6] = [
@@ -84,41 +85,11 @@ async fn a_changed_signature_of_any_key_type_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// What the filter needs of Envoy, without the host's signature verification.
-const WITHOUT_HOST_SIGNATURES: &str = "name: tls_session_binding
-                        capability_restriction_config:
-                          allowed_capabilities:
-                            proxy_on_context_create: {}
-                            proxy_on_vm_start: {}
-                            proxy_on_configure: {}
-                            proxy_on_request_headers: {}
-                            proxy_on_done: {}
-                            proxy_on_log: {}
-                            proxy_on_delete: {}
-                            proxy_log: {}
-                            proxy_define_metric: {}
-                            proxy_increment_metric: {}
-                            proxy_record_metric: {}
-                            proxy_get_buffer_bytes: {}
-                            proxy_get_current_time_nanoseconds: {}
-                            proxy_get_header_map_pairs: {}
-                            proxy_get_header_map_value: {}
-                            proxy_get_property: {}
-                            proxy_remove_header_map_value: {}
-                            proxy_send_local_response: {}
-                            proxy_set_effective_context: {}
-                            proxy_set_property: {}
-                            proxy_get_shared_data: {}
-                            proxy_set_shared_data: {}
-                            random_get: {}
-                        failure_policy: FAIL_RELOAD";
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_key_type_is_verified_with_and_without_the_hosts_help_and_the_log_says_which()
 -> Result<()> {
     let shipped = Bootstrap::shipped("ingress.yaml")?;
-    let plain = "name: tls_session_binding\n                        failure_policy: FAIL_RELOAD";
-    let restricted = shipped.clone().with(plain, WITHOUT_HOST_SIGNATURES);
+    let restricted = without("proxy_call_foreign_function")?;
     let cases = [
         (
             shipped,
