@@ -1,26 +1,26 @@
 //! A real Envoy process, started from a shipped bootstrap file and stopped by its id.
 
+mod process;
+
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::path::Path;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use http::Request;
+use http::{Method, Request};
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Result, require_artifact, root};
+use crate::Result;
+use process::Process;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
-const STOP_LIMIT: Duration = Duration::from_secs(5);
 const ADMIN_LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -28,9 +28,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct Envoy {
     admin: SocketAddr,
-    log: PathBuf,
-    process: Child,
-    guard: Child,
+    process: Process,
 }
 
 impl Envoy {
@@ -52,46 +50,45 @@ impl Envoy {
         bootstrap: &str,
         directory: &Path,
     ) -> Result<Self> {
+        let workers = workers.to_string();
+        let mut arguments = vec!["--disable-hot-restart", "--concurrency", &workers];
+        arguments.extend(["--drain-time-s", "1"]);
+        Self::start_with(&arguments, bootstrap, directory).await
+    }
+
+    /// As [`Envoy::start`], with these arguments, which say how many workers there are, how long Envoy
+    /// drains and whether another process can take over.
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub async fn start_with(arguments: &[&str], bootstrap: &str, directory: &Path) -> Result<Self> {
         let config = directory.join("bootstrap.yaml");
-        let log = directory.join("envoy.log");
         let address_file = directory.join("admin.address");
         std::fs::write(&config, bootstrap)?;
         std::fs::write(&address_file, "")?;
-        std::fs::write(&log, "")?;
-        let output = File::options().append(true).open(&log)?;
-        let mut command = command()?;
+        let mut command = process::command()?;
         command
             .arg("--config-path")
             .arg(&config)
             .arg("--admin-address-path")
             .arg(&address_file)
-            .args(["--disable-hot-restart", "--concurrency"])
-            .arg(workers.to_string())
+            .args(arguments)
             .args(["--file-flush-interval-msec", "100"])
             .args(["--log-level", "warning"])
-            .args(["--component-log-level", "wasm:info,dynamic_modules:info"])
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
-        let process = command.spawn()?;
-        let guard = guard(&process)?;
+            .args(["--component-log-level", "wasm:info,dynamic_modules:info"]);
+        let process = Process::spawn(&mut command, directory.join("envoy.log"))?;
         let admin = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut envoy = Self {
-            admin,
-            log,
-            process,
-            guard,
-        };
+        let mut envoy = Self { admin, process };
         match envoy.wait_until_ready(&address_file).await {
             Ok(()) => Ok(envoy),
-            Err(error) => Err(format!("{error}\n{}", envoy.log_tail()).into()),
+            Err(error) => Err(format!("{error}\n{}", envoy.process.log_tail()).into()),
         }
     }
 
     async fn wait_until_ready(&mut self, address_file: &Path) -> Result<()> {
         let deadline = Instant::now() + START_LIMIT;
         while Instant::now() < deadline {
-            if self.has_ended() {
+            if self.ended().is_some() {
                 return Err("Envoy ended while starting".into());
             }
             if let Some(admin) = read_address(address_file) {
@@ -115,12 +112,30 @@ impl Envoy {
         self.process.id()
     }
 
+    /// How the process ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.ended()
+    }
+
+    /// Sends SIGTERM and waits for the end; `None` if the process did not end in time.
+    pub fn terminate(&mut self) -> Option<ExitStatus> {
+        self.process.terminate()
+    }
+
     /// The body of a GET on Envoy's administration interface.
     ///
     /// # Errors
     /// When Envoy does not answer.
     pub async fn admin_get(&self, path: &str) -> Result<String> {
-        tokio::time::timeout(ADMIN_LIMIT, get(self.admin, path)).await?
+        tokio::time::timeout(ADMIN_LIMIT, ask(self.admin, Method::GET, path)).await?
+    }
+
+    /// The body of a POST on Envoy's administration interface.
+    ///
+    /// # Errors
+    /// When Envoy does not answer.
+    pub async fn admin_post(&self, path: &str) -> Result<String> {
+        tokio::time::timeout(ADMIN_LIMIT, ask(self.admin, Method::POST, path)).await?
     }
 
     /// The address that the named listener is bound to.
@@ -169,7 +184,7 @@ impl Envoy {
     /// When Envoy ends first, or signals cannot be waited for.
     pub async fn follow(&mut self) -> Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
-        let mut log = File::open(&self.log)?;
+        let mut log = File::open(self.process.log_file())?;
         loop {
             std::io::copy(&mut log, &mut std::io::stdout())?;
             tokio::select! {
@@ -177,41 +192,22 @@ impl Envoy {
                 _ = terminate.recv() => return Ok(()),
                 () = tokio::time::sleep(PAUSE) => {}
             }
-            if self.has_ended() {
+            if self.ended().is_some() {
                 return Err("Envoy has ended".into());
             }
         }
     }
 
-    fn has_ended(&mut self) -> bool {
-        !matches!(self.process.try_wait(), Ok(None))
-    }
-
     /// What Envoy has written so far, access log included.
     #[must_use]
     pub fn log(&self) -> String {
-        read_lossy(&self.log)
+        self.process.log()
     }
 
-    fn log_tail(&self) -> String {
-        let log = self.log();
-        let lines: Vec<&str> = log.lines().collect();
-        let tail = lines
-            .get(lines.len().saturating_sub(40)..)
-            .unwrap_or_default();
-        format!("--- the end of Envoy's log ---\n{}", tail.join("\n"))
-    }
-}
-
-impl Drop for Envoy {
-    fn drop(&mut self) {
-        // The guard goes first: afterwards the process id may be another's.
-        let _ = self.guard.kill();
-        let _ = self.guard.wait();
-        stop(&mut self.process);
-        if thread::panicking() {
-            eprintln!("{}", self.log_tail());
-        }
+    /// The file of [`Envoy::log`].
+    #[must_use]
+    pub fn log_file(&self) -> &Path {
+        self.process.log_file()
     }
 }
 
@@ -222,7 +218,7 @@ impl Drop for Envoy {
 pub fn validate(bootstrap: &str, directory: &Path) -> Result<String> {
     let config = directory.join("validate.yaml");
     std::fs::write(&config, bootstrap)?;
-    let output = command()?
+    let output = process::command()?
         .args(["--mode", "validate", "--config-path"])
         .arg(&config)
         .output()?;
@@ -234,54 +230,13 @@ pub fn validate(bootstrap: &str, directory: &Path) -> Result<String> {
     }
 }
 
-/// Envoy with the working directory and the module path that the shipped files expect.
-fn command() -> Result<Command> {
-    let program = std::env::var_os("ENVOY")
-        .map_or_else(|| root().join("target/envoy/bin/envoy"), PathBuf::from);
-    require_artifact(&program)?;
-    require_artifact(&root().join("target/release/libtls_session_binding_module.so"))?;
-    require_artifact(&root().join("target/wasm32-wasip1/release/tls_session_binding.wasm"))?;
-    let mut command = Command::new(program);
-    command.current_dir(root()).env(
-        "ENVOY_DYNAMIC_MODULES_SEARCH_PATH",
-        root().join("target/release"),
-    );
-    Ok(command)
-}
-
-/// Stops Envoy when this process ends without doing so, however it ends: its end of the pipe closes.
-fn guard(envoy: &Child) -> Result<Child> {
-    Ok(Command::new("sh")
-        .args([
-            "-c",
-            "cat >/dev/null; kill -TERM \"$0\"",
-            &envoy.id().to_string(),
-        ])
-        .stdin(Stdio::piped())
-        .spawn()?)
-}
-
-fn stop(child: &mut Child) {
-    if !matches!(child.try_wait(), Ok(None)) {
-        return;
-    }
-    let _ = kill_process(Pid::from_child(child), Signal::TERM);
-    let deadline = Instant::now() + STOP_LIMIT;
-    while Instant::now() < deadline {
-        if matches!(child.try_wait(), Ok(Some(_))) {
-            return;
-        }
-        thread::sleep(PAUSE);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
-}
-
-async fn get(address: SocketAddr, path: &str) -> Result<String> {
+async fn ask(address: SocketAddr, method: Method, path: &str) -> Result<String> {
     let stream = TokioIo::new(TcpStream::connect(address).await?);
     let (mut sender, connection) = http1::handshake(stream).await?;
     tokio::spawn(connection);
-    let request = Request::get(path)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header("host", "admin")
         .body(Empty::<Bytes>::new())?;
     let body = sender
@@ -296,10 +251,4 @@ async fn get(address: SocketAddr, path: &str) -> Result<String> {
 
 fn read_address(file: &Path) -> Option<SocketAddr> {
     std::fs::read_to_string(file).ok()?.trim().parse().ok()
-}
-
-fn read_lossy(file: &Path) -> String {
-    std::fs::read(file)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
 }

@@ -48,6 +48,14 @@ impl RawConnection {
         )?)
     }
 
+    /// Sends no more: TLS close alert and TCP FIN.
+    ///
+    /// # Errors
+    /// When the connection has ended before.
+    pub async fn half_close(&mut self) -> Result<()> {
+        Ok(self.0.shutdown().await?)
+    }
+
     /// Writes `bytes` as they are and reads until `responses` responses are complete or the other
     /// side closes.
     ///
