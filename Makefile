@@ -186,6 +186,20 @@ scale: bench-build ## Watch Envoy's memory over 100,000 connections and with 2,0
 bench-build: wasm module envoy
 	cargo build --locked --release --package tls-session-binding-bench-filters --examples --target wasm32-wasip1
 
+.PHONY: sanitize hostile
+HOSTILE := target/hostile/.installed
+
+sanitize: tools ## Run all of the module's `unsafe` under valgrind and AddressSanitizer, and 100,000 connections
+	envoy/module/tests/sanitize.sh
+
+hostile: build $(HOSTILE) ## Let a TLS client of others' making (tlslite-ng) attack the module in a real Envoy
+	cargo run --quiet --locked --package tls-session-binding-e2e --bin hostile
+
+$(HOSTILE): envoy/module/tests/requirements.txt | tools
+	python3 -m venv target/hostile
+	target/hostile/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
 .PHONY: soak
-soak: build ## Load and faults with every verdict checked: make soak MINUTES=20
-	cargo run --quiet --locked --package tls-session-binding-soak -- $(or $(MINUTES),2)
+soak: build ## Load and faults with every verdict checked; 100,000 connections in 20 minutes: make soak MINUTES=20
+	cargo run --quiet --locked --release --package tls-session-binding-soak -- $(or $(MINUTES),2)

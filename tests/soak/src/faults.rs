@@ -1,51 +1,70 @@
-//! Peers that are slow, silent or gone; a service that is down; certificates that are replaced.
+//! Peers that are slow, silent, half closed or gone.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use tls_session_binding_client::dev::pki;
 use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::Result;
-use tls_session_binding_e2e::ask::present;
-use tls_session_binding_e2e::party::Party;
-use tls_session_binding_e2e::upstream::Upstream;
+use tls_session_binding_e2e::ask::{Outcome, SERVICE};
+use tls_session_binding_e2e::raw::RawConnection;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::listener::Scene;
-use crate::load;
-use crate::tally::Tally;
+use crate::cast::Kind;
+use crate::stage::Stage;
 
 /// The beginning of a `ClientHello` that never ends.
 const HALF_A_HELLO: &[u8] = &[
     0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc, 0x03, 0x03,
 ];
 const PLAIN_HTTP: &[u8] = b"GET / HTTP/1.1\r\nHost: service.demo\r\n\r\n";
-/// How long the module may take to see new files.
-const ROTATION_LIMIT: Duration = Duration::from_secs(30);
 /// Silent connections at the same time.
 const SILENT: usize = 50;
+/// Bytes that a slow peer sends at a time, and its pause.
+const SIP: usize = 50;
+const SIP_PAUSE: Duration = Duration::from_millis(50);
 
-/// Starts every fault; each repeats itself until the time is over.
-pub(crate) fn spawn_all(faults: &mut JoinSet<()>, address: SocketAddr, until: Instant) {
+/// Starts every fault; each repeats itself until it is over.
+pub(crate) fn spawn_all(
+    tasks: &mut JoinSet<Result<()>>,
+    stage: &Arc<Stage>,
+    is_over: &watch::Receiver<bool>,
+) {
     for (bytes, patience) in [
         (HALF_A_HELLO, Duration::from_secs(2)),
         (PLAIN_HTTP, Duration::from_millis(50)),
         (&[][..], Duration::from_secs(1)),
         (&[0xff; 512][..], Duration::from_millis(50)),
     ] {
-        faults.spawn(async move {
-            while Instant::now() < until {
-                let mut silent = Vec::new();
-                for _ in 0..SILENT {
-                    silent.extend(half_open(address, bytes).await);
-                }
+        let (address, is_over) = (stage.address, is_over.clone());
+        tasks.spawn(async move {
+            while !*is_over.borrow() && !silent(address, bytes).await.is_empty() {
                 tokio::time::sleep(patience).await;
             }
+            Ok(())
         });
     }
+    for manner in [Manner::Slow, Manner::HalfClosed, Manner::Gone] {
+        let (stage, is_over) = (Arc::clone(stage), is_over.clone());
+        tasks.spawn(async move {
+            while !*is_over.borrow() && !stage.leaves() {
+                trying(&stage, manner).await?;
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Peers that never get as far as a request; none when nobody listens.
+async fn silent(address: SocketAddr, bytes: &[u8]) -> Vec<TcpStream> {
+    let mut peers = Vec::new();
+    for _ in 0..SILENT {
+        peers.extend(half_open(address, bytes).await);
+    }
+    peers
 }
 
 /// Sends the bytes slowly and closes its own half.
@@ -58,79 +77,81 @@ async fn half_open(address: SocketAddr, bytes: &[u8]) -> Option<TcpStream> {
     Some(stream)
 }
 
-/// Takes the service away for some requests, and brings it back.
-pub(crate) async fn service_down(scene: &mut Scene, tally: &Tally) -> Result<()> {
-    let address = scene
-        .service
-        .take()
-        .map(|service| service.address)
-        .ok_or("no service")?;
-    // What runs on its threads ends a little after it.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let down = load::while_down(scene, tally).await;
-    scene.service = Some(Service::start(address).await?);
-    down
+/// How a peer treats its good request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Some bytes at a time, each in a record of its own.
+    Slow,
+    /// It sends no more and may get an answer.
+    HalfClosed,
+    /// It goes without one.
+    Gone,
 }
 
-/// Replaces CA and all certificates while a connection is open: it goes on, and the old ones open no
-/// other.
-pub(crate) async fn rotation(scene: &Scene, tally: &Tally) -> Result<()> {
-    let before = scene.party("client", HttpVersion::Http2)?;
-    let connection = before.connect().await?;
-    load::genuine(scene, tally, &before, &connection).await?;
-    pki::ensure(&scene.pki(), true)?;
-    let taken_up = async {
-        while !is_served(scene, &scene.party("client", HttpVersion::Http2)?).await {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
-        Ok::<_, tls_session_binding_e2e::Error>(())
+async fn trying(stage: &Stage, manner: Manner) -> Result<()> {
+    let client = stage.party("client", HttpVersion::Http1)?;
+    let before = stage.policy();
+    let opened = RawConnection::open(stage.address, &stage.pki, Some(&client.signer)).await;
+    let mut peer = match opened {
+        Err(_) if stage.leaves() => return Ok(()),
+        opened => opened?,
     };
-    tokio::time::timeout(ROTATION_LIMIT, taken_up)
-        .await
-        .map_err(|_| "the module does not take up new certificates")??;
-    load::genuine(scene, tally, &before, &connection).await?;
-    if is_served(scene, &before).await {
-        tally.note_failure("a certificate of the old CA still opens connections");
+    let policy = before.filter(|_| before == stage.policy());
+    let token = client.token(&stage.issuer, "slow")?;
+    let proof = client.proof(&token, &peer.exporter()?)?;
+    for secret in [&token, &proof, &peer.exporter()?.to_base64url()] {
+        stage.tally.remember_secret(secret);
+    }
+    let request = format!(
+        "GET /orders HTTP/1.1\r\nHost: {SERVICE}\r\nAuthorization: Bearer {token}\r\nSession-Binding-Proof: {proof}\r\n\r\n"
+    );
+    match manner {
+        Manner::Slow => match sip(&mut peer, request.as_bytes()).await {
+            Ok(answer) => {
+                let verdicts = Kind::Good.verdicts(policy);
+                stage
+                    .tally
+                    .note_verdict(Kind::Good, &outcome(&answer), &verdicts);
+            }
+            Err(_) if stage.drains() => stage.tally.note_sent_away(),
+            Err(error) => stage.tally.note_failure(&error.to_string()),
+        },
+        // Whether there is an answer is Envoy's to decide.
+        Manner::HalfClosed => {
+            let _ = peer.exchange(request.as_bytes(), 0).await;
+            let _ = peer.half_close().await;
+            let _ = peer.exchange(&[], 1).await;
+        }
+        Manner::Gone => {
+            let _ = peer.exchange(request.as_bytes(), 0).await;
+        }
     }
     Ok(())
 }
 
-/// Whether a connection can be opened and a request on it is answered.
-async fn is_served(scene: &Scene, party: &Party) -> bool {
-    let answer = async {
-        let connection = party.connect().await?;
-        let token = party.token(&scene.issuer, "alice")?;
-        Ok::<_, tls_session_binding_e2e::Error>(connection.send_as_is(present(&token, None)).await?)
-    };
-    answer.await.is_ok()
-}
-
-/// The service on threads of its own, so that it goes away with all its connections.
-pub(crate) struct Service {
-    pub(crate) address: SocketAddr,
-    threads: Option<Runtime>,
-    _upstream: Upstream,
-}
-
-impl Service {
-    pub(crate) async fn start(address: SocketAddr) -> Result<Self> {
-        let threads = Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?;
-        let upstream = threads.spawn(Upstream::start(address)).await??;
-        Ok(Self {
-            address: upstream.address,
-            threads: Some(threads),
-            _upstream: upstream,
-        })
+async fn sip(peer: &mut RawConnection, request: &[u8]) -> Result<String> {
+    for bytes in request.chunks(SIP) {
+        peer.exchange(bytes, 0).await?;
+        tokio::time::sleep(SIP_PAUSE).await;
     }
+    let answer = peer.exchange(&[], 1).await?;
+    if answer.is_empty() {
+        return Err("closed without an answer".into());
+    }
+    Ok(answer)
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        if let Some(threads) = self.threads.take() {
-            threads.shutdown_background();
-        }
+/// Reads the outcome off the bytes of an answer.
+fn outcome(answer: &str) -> Outcome {
+    let status = answer.split(' ').nth(1).and_then(|code| code.parse().ok());
+    let error = answer.split(r#"error=""#).nth(1);
+    match status {
+        Some(200) => Outcome::Passed,
+        Some(401) => Outcome::Refused(
+            error
+                .and_then(|rest| rest.split('"').next())
+                .map(str::to_owned),
+        ),
+        status => Outcome::Status(status.unwrap_or_default()),
     }
 }

@@ -1,174 +1,154 @@
-//! Connections with tokens, half of them bad, whose verdicts are known beforehand.
+//! Load that goes on while things happen to Envoy.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
-use http::Request;
-use hyper::body::Bytes;
-use tls_session_binding_client::http::{HttpVersion, Session};
+use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::Result;
-use tls_session_binding_e2e::ask::{Outcome, present};
-use tls_session_binding_e2e::party::Party;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use crate::listener::{Policy, Scene};
-use crate::tally::Tally;
+use crate::cast::Cast;
+use crate::faults;
+use crate::stage::{Judged, Stage};
 
-/// Tokens on one connection.
-const TOKENS: usize = 50;
+/// Tokens on one connection, half of them bad.
+pub(crate) const TOKENS: usize = 50;
+/// Connections that carry requests with all of their tokens.
+const LANES: usize = 8;
+/// Lanes that hardly do more than handshakes.
+const CHURN: usize = 8;
+/// Tokens on a connection of these: one bad, one good.
+const CHURN_TOKENS: usize = 2;
+/// Connections of one cast: the first handshake is full, the others are resumed.
+const CONNECTIONS: usize = 8;
+/// Time for every lane to finish what it is at.
+const END_LIMIT: Duration = Duration::from_secs(60);
 
-/// Opens connection after connection, each with its tokens.
-pub(crate) async fn lane(
-    scene: &Scene,
-    tally: &Arc<Tally>,
-    lane: usize,
-    until: Instant,
-) -> Result<()> {
-    let version = if lane.is_multiple_of(2) {
+/// Lanes and faults, until they are told to end.
+pub(crate) struct Load {
+    tasks: JoinSet<Result<()>>,
+    end: watch::Sender<bool>,
+}
+
+impl Load {
+    pub(crate) fn start(stage: &Arc<Stage>) -> Self {
+        let (end, is_over) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        for lane in 0..LANES + CHURN {
+            let tokens = if lane < LANES { TOKENS } else { CHURN_TOKENS };
+            let lane = run(Arc::clone(stage), version(lane), tokens, is_over.clone());
+            tasks.spawn(lane);
+        }
+        faults::spawn_all(&mut tasks, stage, &is_over);
+        Self { tasks, end }
+    }
+
+    /// Ends it.
+    pub(crate) async fn end(self) -> Result<()> {
+        self.end.send_replace(true);
+        self.finish().await
+    }
+
+    /// Waits until every lane has found the door closed.
+    pub(crate) async fn finish(mut self) -> Result<()> {
+        let all = async {
+            while let Some(task) = self.tasks.join_next().await {
+                task??;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(END_LIMIT, all)
+            .await
+            .map_err(|_| "the load does not end")?
+    }
+}
+
+/// HTTP/1.1 and HTTP/2 in turn.
+fn version(lane: usize) -> HttpVersion {
+    if lane.is_multiple_of(2) {
         HttpVersion::Http1
     } else {
         HttpVersion::Http2
-    };
-    let cast = Cast {
-        agent: scene.party("client", version)?,
-        thief: scene.party("thief", version)?,
-    };
-    while Instant::now() < until {
-        let connection = cast.agent.connect().await?;
-        tally.note_connection();
-        // Every fourth lane is churn: hardly more than handshakes.
-        let tokens = if lane % 4 == 3 { 2 } else { TOKENS };
-        for number in 0..tokens {
-            if Instant::now() >= until {
-                break;
-            }
-            cast.ask(scene, tally, &connection, number).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Many connections that are open at the same time, each with its tokens.
-pub(crate) async fn burst(scene: &Scene, tally: &Arc<Tally>, connections: usize) -> Result<()> {
-    let cast = Cast {
-        agent: scene.party("client", HttpVersion::Http2)?,
-        thief: scene.party("thief", HttpVersion::Http2)?,
-    };
-    let mut open = Vec::new();
-    for _ in 0..connections {
-        let connection = cast.agent.connect().await?;
-        tally.note_connection();
-        for number in 0..TOKENS {
-            cast.ask(scene, tally, &connection, number).await?;
-        }
-        open.push(connection);
-    }
-    Ok(())
-}
-
-struct Cast {
-    agent: Party,
-    thief: Party,
-}
-
-impl Cast {
-    /// One request, good or bad in one of several ways, and once more if it is good: the second time it
-    /// is known.
-    async fn ask(
-        &self,
-        scene: &Scene,
-        tally: &Tally,
-        connection: &Session,
-        number: usize,
-    ) -> Result<()> {
-        let own = connection.exporter();
-        let token = self.agent.token(&scene.issuer, &format!("user-{number}"))?;
-        let proof = self.agent.proof(&token, own)?;
-        let (request, expected) = match number % 8 {
-            0 => (present(&token, None), refused("use_session_binding")),
-            2 => {
-                let other = self.agent.connect().await?;
-                let proof = self.agent.proof(&token, other.exporter())?;
-                tally.remember_secret(&other.exporter().to_base64url());
-                (present(&token, Some(&proof)), refused("invalid_proof"))
-            }
-            4 => {
-                let stolen = self.thief.token(&scene.issuer, "thief")?;
-                let proof = self.agent.proof(&stolen, own)?;
-                (present(&stolen, Some(&proof)), refused("invalid_token"))
-            }
-            6 => {
-                let forged = self.thief.proof(&token, own)?;
-                (present(&token, Some(&forged)), refused("invalid_proof"))
-            }
-            _ => (present(&token, Some(&proof)), passed_under(scene.policy)),
-        };
-        for secret in [&token, &proof, &own.to_base64url()] {
-            tally.remember_secret(secret);
-        }
-        let times = if expected == Outcome::Passed { 2 } else { 1 };
-        for _ in 0..times {
-            judge(tally, connection, request.clone(), &expected).await;
-        }
-        Ok(())
     }
 }
 
-async fn judge(tally: &Tally, connection: &Session, request: Request<Bytes>, expected: &Outcome) {
-    match connection.send_as_is(request).await {
-        Ok(response) => tally.note_verdict(&Outcome::of(&response), expected),
-        Err(error) => tally.note_failure(&error.to_string()),
-    }
-}
-
-fn passed_under(policy: Policy) -> Outcome {
-    match policy {
-        Policy::Shipped => Outcome::Passed,
-        Policy::Tight => refused("invalid_proof"),
-    }
-}
-
-fn refused(error: &str) -> Outcome {
-    Outcome::refused(error)
-}
-
-/// A request that must pass.
-pub(crate) async fn genuine(
-    scene: &Scene,
-    tally: &Tally,
-    party: &Party,
-    connection: &Session,
+/// Opens connection after connection, each with its tokens.
+async fn run(
+    stage: Arc<Stage>,
+    version: HttpVersion,
+    tokens: usize,
+    is_over: watch::Receiver<bool>,
 ) -> Result<()> {
-    let token = party.token(&scene.issuer, "alice")?;
-    let proof = party.proof(&token, connection.exporter())?;
-    judge(
-        tally,
-        connection,
-        present(&token, Some(&proof)),
-        &Outcome::Passed,
-    )
-    .await;
+    while !*is_over.borrow() {
+        if let Err(error) = turn(&stage, version, tokens, &is_over).await {
+            // While Envoy leaves, its port closes.
+            return if stage.leaves() { Ok(()) } else { Err(error) };
+        }
+    }
     Ok(())
 }
 
-/// What must come of requests while the service is down: bad ones are refused as ever.
-pub(crate) async fn while_down(scene: &Scene, tally: &Tally) -> Result<()> {
-    let agent = scene.party("client", HttpVersion::Http1)?;
-    let connection = agent.connect().await?;
-    let token = agent.token(&scene.issuer, "alice")?;
-    let proof = agent.proof(&token, connection.exporter())?;
-    judge(
-        tally,
-        &connection,
-        present(&token, Some(&proof)),
-        &Outcome::Status(503),
-    )
-    .await;
-    judge(
-        tally,
-        &connection,
-        present(&token, None),
-        &refused("use_session_binding"),
-    )
-    .await;
+async fn turn(
+    stage: &Stage,
+    version: HttpVersion,
+    tokens: usize,
+    is_over: &watch::Receiver<bool>,
+) -> Result<()> {
+    let cast = Cast::new(stage, version, tokens).await?;
+    for _ in 0..CONNECTIONS {
+        let connection = stage.open(&cast.client).await?;
+        cast.ask(stage, &connection).await?;
+        if *is_over.borrow() {
+            break;
+        }
+    }
     Ok(())
+}
+
+/// Connections that are open at the same time.
+pub(crate) struct Held {
+    cast: Arc<Cast>,
+    connections: Vec<Judged>,
+}
+
+impl Held {
+    /// Opens them, and asks on each with all of its tokens.
+    pub(crate) async fn open(stage: &Arc<Stage>, connections: usize) -> Result<Self> {
+        let cast = Arc::new(Cast::new(stage, HttpVersion::Http2, TOKENS).await?);
+        let mut lanes = JoinSet::new();
+        for lane in 0..LANES {
+            let (stage, cast) = (Arc::clone(stage), Arc::clone(&cast));
+            let share = (lane..connections).step_by(LANES).len();
+            lanes.spawn(async move {
+                let mut open = Vec::new();
+                for _ in 0..share {
+                    let connection = stage.open(&cast.client).await?;
+                    cast.ask(&stage, &connection).await?;
+                    open.push(connection);
+                }
+                Ok::<_, tls_session_binding_e2e::Error>(open)
+            });
+        }
+        let mut connections = Vec::new();
+        while let Some(lane) = lanes.join_next().await {
+            connections.extend(lane??);
+        }
+        Ok(Self { cast, connections })
+    }
+
+    /// Asks once more on each; how many are open after that.
+    pub(crate) async fn ask(&self, stage: &Stage) -> Result<usize> {
+        let mut open = 0;
+        for connection in &self.connections {
+            open += usize::from(self.cast.ask(stage, connection).await?);
+        }
+        Ok(open)
+    }
+
+    /// How many Envoy has not closed.
+    pub(crate) fn open_ones(&self) -> usize {
+        let is_open = |connection: &&Judged| !connection.session.is_closed();
+        self.connections.iter().filter(is_open).count()
+    }
 }

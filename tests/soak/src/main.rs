@@ -2,44 +2,57 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`listener`] | Envoy with its listener in a file of its own, so that its policy can change |
-//! | [`load`] | connections with tokens, half of them bad, whose verdicts are known beforehand |
-//! | [`faults`] | peers that are slow, silent or gone; a service that is down |
-//! | [`tally`] | what was counted, and the secrets that no log may hold |
+//! | [`scene`] | Envoy, its listener in a file, its successor after a hot restart |
+//! | [`stage`] | what everybody who asks shares |
+//! | [`cast`] | requests whose verdicts are known beforehand, half of them bad |
+//! | [`load`] | lanes of connections; connections that are held open |
+//! | [`faults`] | peers that are slow, silent, half closed or gone |
+//! | [`outages`] | a service that is down; certificates that are replaced |
+//! | [`tally`] [`secrets`] | what was counted; what no log may hold |
 #![forbid(unsafe_code)]
 
+mod cast;
 mod faults;
-mod listener;
 mod load;
+mod outages;
+mod scene;
+mod secrets;
+mod stage;
 mod tally;
 
+use std::fs::File;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tls_session_binding_e2e::Result;
-use tokio::task::JoinSet;
 
-use listener::{Policy, Scene};
-use tally::Tally;
+use load::{Held, Load};
+use scene::{DRAIN, Scene};
+use stage::Policy;
 
-/// Connections that carry requests at the same time.
-const LANES: usize = 16;
-/// Time between two changes of the policy.
-const POLICY_STANDS: Duration = Duration::from_secs(7);
+/// Time until no connection of an earlier policy is open, and under the new one alone.
+const DRAINED: Duration = DRAIN.saturating_add(Duration::from_secs(3));
+const STANDS: Duration = Duration::from_secs(5);
+/// Time for Envoy to write its access log, and to see that connections have closed.
+const SETTLE: Duration = Duration::from_secs(2);
 /// Connections that are open at once, for memory to be warm.
-const BURST_FIRST: usize = 50;
-/// Connections that are open at once after that: as many for each minute, and no more than the last.
-const BURST_PER_MINUTE: f64 = 100.0;
-const BURST_LAST: f64 = 2_000.0;
-/// How much Envoy may grow after it is warm: the full binding caches of its workers, twice.
+const WARM: usize = 50;
+/// Connections that are held: as many for each minute, and no more than the last.
+const HELD_PER_MINUTE: f64 = 100.0;
+const HELD_LAST: f64 = 2_000.0;
+/// Connections in all, for each minute: 100,000 in 20.
+const CONNECTIONS_PER_MINUTE: f64 = 5_000.0;
+/// How much Envoy may grow: the full binding caches of its workers, twice.
 const MAX_GROWTH_KIB: u64 = 128 * 1024;
+/// And for each held connection, while it is held.
+const MAX_HELD_KIB: u64 = 128;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     match soak().await {
-        Ok(tally) if tally.is_clean() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE
@@ -47,57 +60,142 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn soak() -> Result<Arc<Tally>> {
+/// Whether nothing went wrong.
+async fn soak() -> Result<bool> {
     let minutes: f64 = std::env::args()
         .nth(1)
         .map_or(Ok(1.0), |text| text.parse())?;
     let mut scene = Scene::start().await?;
-    let tally = Arc::new(Tally::default());
-    let deadline = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
-    load::burst(&scene, &tally, BURST_FIRST).await?;
-    let warm = scene.memory_kib()?;
-    load::burst(&scene, &tally, burst_size(minutes)).await?;
-    while Instant::now() < deadline {
-        for policy in [Policy::Shipped, Policy::Tight] {
-            scene.apply(policy).await?;
-            round(&scene, &tally, deadline.min(Instant::now() + POLICY_STANDS)).await?;
-        }
+    let stage = Arc::clone(&scene.stage);
+    if let Err(error) = course(&mut scene, minutes).await {
+        stage.tally.note_failure(&error.to_string());
     }
-    scene.apply(Policy::Shipped).await?;
-    faults::service_down(&mut scene, &tally).await?;
-    faults::rotation(&scene, &tally).await?;
-    finish(&scene, &tally, warm).await?;
-    Ok(tally)
+    for log in scene.logs() {
+        stage.tally.search(File::open(log)?)?;
+    }
+    let connections = whole(minutes * CONNECTIONS_PER_MINUTE, f64::MAX);
+    stage.tally.require_connections(connections as u64);
+    println!("{}", stage.tally);
+    Ok(stage.tally.is_clean())
+}
+
+async fn course(scene: &mut Scene, minutes: f64) -> Result<()> {
+    let begin = Instant::now();
+    let at = |part: f64| begin + Duration::from_secs_f64(minutes * 60.0 * part);
+    let stage = Arc::clone(&scene.stage);
+
+    held_connections(scene, whole(minutes * HELD_PER_MINUTE, HELD_LAST)).await?;
+    let load = Load::start(&stage);
+    changing_policy(scene, at(0.5)).await?;
+    println!("hot restart");
+    scene.restart().await?;
+    let warm = scene.memory_kib()?;
+    changing_policy(scene, at(1.0)).await?;
+    load.end().await?;
+    stage.set_drains(false);
+    bounded("after the hot restart", scene, warm, MAX_GROWTH_KIB)?;
+    nothing_is_kept(scene).await?;
+
+    println!("the service is down; certificates are replaced");
+    outages::service_down(scene).await?;
+    outages::rotation(scene).await?;
+    leave(scene).await
+}
+
+/// Opens many connections with many tokens. They are judged by the policy that they were opened under,
+/// and none of them outlives the drain when the policy changes.
+async fn held_connections(scene: &Scene, connections: usize) -> Result<()> {
+    let stage = &scene.stage;
+    println!("connections are held");
+    drop(Held::open(stage, WARM).await?);
+    let warm = scene.memory_kib()?;
+    let held = Held::open(stage, connections).await?;
+    if held.ask(stage).await? < connections {
+        stage
+            .tally
+            .note_failure("Envoy has closed held connections");
+    }
+    let bound = MAX_GROWTH_KIB + MAX_HELD_KIB * connections as u64;
+    bounded("with held connections", scene, warm, bound)?;
+    scene.apply(Policy::Tight).await?;
+    tokio::time::sleep(DRAINED).await;
+    let left = held.open_ones();
+    if left > 0 {
+        let wrong = format!("{left} connections outlive the policy they were opened under");
+        stage.tally.note_failure(&wrong);
+    }
+    drop(held);
+    scene.apply(Policy::Shipped).await
+}
+
+/// Changes the policy under load.
+async fn changing_policy(scene: &Scene, until: Instant) -> Result<()> {
+    println!("the policy changes under load");
+    for policy in [Policy::Tight, Policy::Shipped].into_iter().cycle() {
+        if Instant::now() >= until && policy == Policy::Tight {
+            break;
+        }
+        scene.apply(policy).await?;
+        tokio::time::sleep(DRAINED).await;
+        scene.stage.set_drains(false);
+        tokio::time::sleep(STANDS).await;
+    }
+    Ok(())
+}
+
+/// When all connections are closed, no verified binding is held.
+async fn nothing_is_kept(scene: &Scene) -> Result<()> {
+    tokio::time::sleep(SETTLE).await;
+    let bindings = scene.envoy.stat("session_binding.cache.bindings").await?;
+    if bindings > 0 {
+        let wrong = format!("{bindings} bindings are held without a connection");
+        scene.stage.tally.note_failure(&wrong);
+    }
+    Ok(())
+}
+
+/// Drains the listener under load and ends Envoy while connections are open.
+async fn leave(scene: &mut Scene) -> Result<()> {
+    println!("Envoy drains and gets SIGTERM");
+    let stage = Arc::clone(&scene.stage);
+    let load = Load::start(&stage);
+    let held = Held::open(&stage, WARM).await?;
+    stage.set_drains(true);
+    stage.set_leaves();
+    scene.envoy.admin_post("/drain_listeners?graceful").await?;
+    load.finish().await?;
+    tokio::time::sleep(SETTLE).await;
+    stage
+        .tally
+        .note_host_faults(scene.envoy.stat("session_binding.failed.").await?);
+    stage
+        .tally
+        .note_host_faults(scene.envoy.stat("vm_reload").await?);
+    let statistics = scene.envoy.admin_get("/stats").await?;
+    stage.tally.search(statistics.as_bytes())?;
+    match scene.envoy.terminate() {
+        Some(status) if status.success() => {}
+        status => stage
+            .tally
+            .note_failure(&format!("Envoy ended with {status:?}")),
+    }
+    drop(held);
+    Ok(())
+}
+
+fn bounded(when: &str, scene: &Scene, warm: u64, bound: u64) -> Result<()> {
+    let now = scene.memory_kib()?;
+    let growth = now.saturating_sub(warm);
+    println!("memory {when}: {warm} KiB, then {now} KiB; may grow by {bound} KiB");
+    scene.stage.tally.note_growth(growth.saturating_sub(bound));
+    Ok(())
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "between 0 and 2,000"
+    reason = "not negative, and rounded down"
 )]
-fn burst_size(minutes: f64) -> usize {
-    (minutes * BURST_PER_MINUTE).clamp(0.0, BURST_LAST) as usize
-}
-
-/// Load and faults at the same time, under one policy.
-async fn round(scene: &Scene, tally: &Arc<Tally>, until: Instant) -> Result<()> {
-    let mut faults = JoinSet::new();
-    faults::spawn_all(&mut faults, scene.address, until);
-    let lanes = (0..LANES).map(|lane| load::lane(scene, tally, lane, until));
-    futures_util::future::try_join_all(lanes).await?;
-    faults.abort_all();
-    Ok(())
-}
-
-async fn finish(scene: &Scene, tally: &Tally, warm: u64) -> Result<()> {
-    // Longer than the interval in which Envoy writes its access log.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let end = scene.memory_kib()?;
-    tally.note_host_faults(scene.envoy.stat("session_binding.failed.").await?);
-    tally.note_host_faults(scene.envoy.stat("vm_reload").await?);
-    tally.note_secrets(&[scene.envoy.log(), scene.envoy.admin_get("/stats").await?]);
-    tally.note_growth(end.saturating_sub(warm).saturating_sub(MAX_GROWTH_KIB));
-    println!("memory: {warm} KiB when warm, {end} KiB at the end");
-    println!("{tally}");
-    Ok(())
+fn whole(number: f64, most: f64) -> usize {
+    number.clamp(0.0, most) as usize
 }

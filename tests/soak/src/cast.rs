@@ -1,0 +1,162 @@
+//! Requests whose verdicts are known beforehand: half of them good, half bad in one of four ways.
+
+use std::fmt;
+
+use http::Request;
+use hyper::body::Bytes;
+use tls_session_binding_client::ExporterValue;
+use tls_session_binding_client::http::{HttpError, HttpVersion};
+use tls_session_binding_e2e::Result;
+use tls_session_binding_e2e::ask::{Outcome, present};
+use tls_session_binding_e2e::party::Party;
+
+use crate::stage::{Judged, Policy, Stage};
+
+/// A client with some tokens, and a thief.
+pub(crate) struct Cast {
+    pub(crate) client: Party,
+    thief: Party,
+    /// Number by number, each for a use of its own.
+    tokens: Vec<String>,
+    /// Of a connection that is no more.
+    elsewhere: ExporterValue,
+}
+
+/// What is right or wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Good,
+    WithoutProof,
+    ProofOfAnotherConnection,
+    TokenOfAnother,
+    ProofOfAnother,
+}
+
+impl Kind {
+    fn of(number: usize) -> Self {
+        match number % 8 {
+            0 => Self::WithoutProof,
+            2 => Self::ProofOfAnotherConnection,
+            4 => Self::TokenOfAnother,
+            6 => Self::ProofOfAnother,
+            _ => Self::Good,
+        }
+    }
+
+    /// What may become of it. Bad requests are refused under either policy.
+    pub(crate) fn verdicts(self, policy: Option<Policy>) -> Vec<Outcome> {
+        let proof_refused = Outcome::refused("invalid_proof");
+        match (self, policy) {
+            (Self::Good, Some(Policy::Shipped)) => vec![Outcome::Passed],
+            (Self::Good, None) => vec![Outcome::Passed, proof_refused],
+            (Self::Good, Some(Policy::Tight))
+            | (Self::ProofOfAnotherConnection | Self::ProofOfAnother, _) => vec![proof_refused],
+            (Self::WithoutProof, _) => vec![Outcome::refused("use_session_binding")],
+            (Self::TokenOfAnother, _) => vec![Outcome::refused("invalid_token")],
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Good => "good",
+            Self::WithoutProof => "without proof",
+            Self::ProofOfAnotherConnection => "a proof of another connection",
+            Self::TokenOfAnother => "a token of another certificate",
+            Self::ProofOfAnother => "a proof by another key",
+        })
+    }
+}
+
+impl Cast {
+    /// Takes one connection to have its exporter value.
+    pub(crate) async fn new(stage: &Stage, version: HttpVersion, tokens: usize) -> Result<Self> {
+        let client = stage.party("client", version)?;
+        let thief = stage.party("thief", version)?;
+        let issue = |number| match Kind::of(number) {
+            Kind::TokenOfAnother => thief.token(&stage.issuer, "thief"),
+            _ => client.token(&stage.issuer, &format!("user-{number}")),
+        };
+        let tokens: Vec<_> = (0..tokens).map(issue).collect::<Result<_>>()?;
+        for token in &tokens {
+            stage.tally.remember_secret(token);
+        }
+        let elsewhere = *stage.open(&client).await?.session.exporter();
+        Ok(Self {
+            client,
+            thief,
+            tokens,
+            elsewhere,
+        })
+    }
+
+    /// Asks with each token in turn; a good request twice, for the second time it is known. Whether the
+    /// connection is still open.
+    pub(crate) async fn ask(&self, stage: &Stage, connection: &Judged) -> Result<bool> {
+        for number in 0..self.tokens.len() {
+            let kind = Kind::of(number);
+            let request = self.request(stage, connection, number)?;
+            let times = if kind == Kind::Good { 2 } else { 1 };
+            for _ in 0..times {
+                if !judge(stage, connection, request.clone(), kind).await {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn request(&self, stage: &Stage, connection: &Judged, number: usize) -> Result<Request<Bytes>> {
+        let token = self.tokens.get(number).ok_or("no such token")?;
+        let here = connection.session.exporter();
+        let proof = match Kind::of(number) {
+            Kind::WithoutProof => return Ok(present(token, None)),
+            Kind::ProofOfAnotherConnection => self.client.proof(token, &self.elsewhere)?,
+            Kind::ProofOfAnother => self.thief.proof(token, here)?,
+            Kind::Good | Kind::TokenOfAnother => self.client.proof(token, here)?,
+        };
+        stage.tally.remember_secret(&proof);
+        Ok(present(token, Some(&proof)))
+    }
+
+    /// A request that is good.
+    pub(crate) fn good(&self, stage: &Stage, connection: &Judged) -> Result<Request<Bytes>> {
+        self.request(stage, connection, 1)
+    }
+}
+
+/// Sends a request and compares the verdict. Whether the connection is still open.
+pub(crate) async fn judge(
+    stage: &Stage,
+    connection: &Judged,
+    request: Request<Bytes>,
+    kind: Kind,
+) -> bool {
+    match connection.session.send_as_is(request).await {
+        Ok(response) => {
+            let verdicts = kind.verdicts(connection.policy);
+            stage
+                .tally
+                .note_verdict(kind, &Outcome::of(&response), &verdicts);
+            true
+        }
+        // Told to go before this request was sent.
+        Err(HttpError::Closed(_)) if stage.drains() => {
+            stage.tally.note_sent_away();
+            false
+        }
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            stage.tally.note_failure(&chain(error));
+            false
+        }
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        None => error.to_string(),
+        Some(source) => format!("{error}: {}", chain(source)),
+    }
+}
