@@ -141,7 +141,14 @@ impl Stack {
     /// # Errors
     /// When one of them does not start; the error carries the end of Envoy's log.
     pub async fn start(bootstrap: &Bootstrap) -> Result<Self> {
-        let files = Files::make()?;
+        Self::start_on(Files::make()?, bootstrap).await
+    }
+
+    /// As [`Stack::start`], on files that are there already.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub async fn start_on(files: Files, bootstrap: &Bootstrap) -> Result<Self> {
         let upstream = Upstream::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let placed = files.place(bootstrap, upstream.address);
         let envoy = Envoy::start(&placed, &files.directory()).await?;

@@ -15,6 +15,7 @@ mod headers;
 mod host_calls;
 mod load;
 mod moved;
+mod panics;
 mod records;
 mod sidecars;
 mod sidecars_changes;

@@ -6,10 +6,10 @@ use futures_util::future::try_join_all;
 use http::Request;
 use hyper::body::Bytes;
 use tls_session_binding_client::http::HttpVersion;
-use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::{Outcome, Present, SERVICE, present};
 use tls_session_binding_e2e::stack::Bootstrap;
 use tls_session_binding_e2e::upstream::MIRROR;
+use tls_session_binding_e2e::{Error, Result};
 use tokio::process::Command;
 
 use crate::chain::{Chain, egress, egress_http1, settled};
@@ -25,10 +25,10 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The sidecar with at most this number of connections to the service.
 fn with_connections(egress: Bootstrap, most: u64) -> Bootstrap {
-    let limit = format!(
-        "connect_timeout: 2s\n      circuit_breakers: {{ thresholds: [{{ max_connections: {most} }}] }}"
-    );
-    egress.with("connect_timeout: 2s", &limit)
+    egress.with(
+        "max_retries: 1024",
+        &format!("max_retries: 1024, max_connections: {most}"),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +75,34 @@ async fn a_signature_is_made_once_per_token_and_connection_however_many_requests
         assert_eq!(ingress.stat("session_binding.cache.miss").await?, made);
         assert_eq!(ingress.stat("session_binding.refused.").await?, 0);
         assert_eq!(egress.stat("proofs.refused_by_peer").await?, 0);
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p07_many_proofs_that_are_too_old_at_once_are_each_made_anew_and_sent_once_more()
+-> Result<()> {
+    // Without cache, so that a proof is judged by its age each time.
+    let strict =
+        r#"value: '{"max_proof_age": "1s", "clock_tolerance": "0s", "cache": {"connections": 0}}'"#;
+    let ingress = Bootstrap::shipped("ingress.yaml")?.with(r#"value: "{}""#, strict);
+    for bootstrap in [egress()?, egress_http1()?] {
+        let chain = Chain::between(bootstrap, &ingress).await?;
+        let token = chain.token("alice")?;
+        let rush = || async {
+            let requests = (0..50).map(|_| chain.send(HttpVersion::Http1, present(&token, None)));
+            let answers = tokio::time::timeout(PATIENCE, try_join_all(requests)).await??;
+            Ok::<_, Error>(answers.iter().all(|answer| Outcome::of(answer) == Passed))
+        };
+        assert!(rush().await?);
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let refused = chain.stack.envoy.stat("session_binding.refused.").await?;
+        assert!(rush().await?);
+        let refused = chain.stack.envoy.stat("session_binding.refused.").await? - refused;
+        assert!(
+            refused > 3,
+            "{refused} refused at once are nothing to Envoy's default"
+        );
     }
     Ok(())
 }
