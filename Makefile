@@ -11,7 +11,7 @@ VENV   := target/envoy/.installed
 DENY   := target/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help up demo build wasm module client envoy test check fmt lint docs deny tools bench scale bench-build
+.PHONY: help up demo build wasm module panicking client envoy test check fmt lint docs deny tools bench scale bench-build
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 24
@@ -22,7 +22,7 @@ demo: build ## Tell the story, line by line, against a real Envoy
 up: build ## Run Envoy (127.0.0.1:8443) and an echo service until Ctrl-C
 	cargo run --quiet --package tls-session-binding-e2e --bin up
 
-test: build ## Run all tests, the real Envoy included
+test: build panicking ## Run all tests, the real Envoy included
 	cargo test --workspace --locked --no-fail-fast
 
 check: fmt lint docs deny ## Format, lints for both targets, documentation, dependencies
@@ -34,6 +34,11 @@ wasm: tools ## Build the filter
 
 module: tools ## Build the native module
 	cargo rustc --locked --release --lib --package tls-session-binding-module --crate-type cdylib
+
+# For one test: the module with panics on demand, under a name of its own.
+panicking: tools
+	cargo rustc --locked --lib --package tls-session-binding-module --crate-type cdylib --features panic-on-demand
+	cp target/debug/libtls_session_binding_module.so target/release/libtls_session_binding_panicking.so
 
 client: tools ## Build the command session-binding
 	cargo build --locked --release --package tls-session-binding-client

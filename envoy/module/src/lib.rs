@@ -14,6 +14,8 @@
 mod abi;
 pub mod certificate;
 pub mod config;
+#[cfg(feature = "panic-on-demand")]
+mod demand;
 pub mod downstream;
 pub mod endpoint;
 pub mod failure;

@@ -103,6 +103,13 @@ impl Prover {
         claims: Option<Claims>,
     ) -> Step {
         exchange.set_request_header(PROOF, None);
+        #[cfg(feature = "panic-on-demand")]
+        exchange.request_header(":path", &mut |paths| {
+            paths
+                .iter()
+                .copied()
+                .for_each(crate::demand::panic_if_asked);
+        });
         match self.token_to_prove(exchange) {
             Err(refusal) => refuse(exchange, refusal),
             Ok(None) => {

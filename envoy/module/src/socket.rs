@@ -169,6 +169,8 @@ impl Socket {
             if length == 0 {
                 break;
             }
+            #[cfg(feature = "panic-on-demand")]
+            crate::demand::panic_if_asked(chunk);
             host.deliver(chunk);
             reader.consume(length);
             total += length;

@@ -18,6 +18,7 @@ mod moved;
 mod panics;
 mod records;
 mod sidecars;
+mod sidecars_attempts;
 mod sidecars_changes;
 mod sidecars_load;
 mod signatures;
