@@ -23,7 +23,7 @@ const CHURN_TOKENS: usize = 2;
 /// Connections of one cast: the first handshake is full, the others are resumed.
 const CONNECTIONS: usize = 8;
 /// Time for every lane to finish what it is at.
-const END_LIMIT: Duration = Duration::from_secs(60);
+const END_LIMIT: Duration = Duration::from_mins(1);
 
 /// Lanes and faults, until they are told to end.
 pub(crate) struct Load {

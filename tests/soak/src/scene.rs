@@ -24,7 +24,7 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 const PARENT_SECONDS: &str = "12";
 /// Connections in a row that are judged by a new policy before it stands; the workers share them.
 const SURE: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Envoy, and the service behind it.

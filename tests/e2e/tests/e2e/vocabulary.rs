@@ -28,6 +28,12 @@ pub(crate) async fn stack_with_tls12() -> Result<Stack> {
     Stack::start(&bootstrap.with(r#""versions": ["1.3"]"#, r#""versions": ["1.2", "1.3"]"#)).await
 }
 
+/// The shipped file with this configuration of the filter.
+pub(crate) fn configured(configuration: &str) -> Result<Bootstrap> {
+    let value = format!("value: '{}'", configuration.replace('\n', " "));
+    Ok(Bootstrap::shipped("ingress.yaml")?.with(r#"value: "{}""#, &value))
+}
+
 /// A token of Alice's for the party's certificate.
 pub(crate) fn token(stack: &Stack, party: &Party) -> Result<String> {
     party.token(&stack.authorization_server, "alice")
