@@ -28,12 +28,20 @@ async fn a_mode_decides_what_tokens_must_be_and_observing_refuses_nothing() -> R
         (CertificateBound, Passed, "admitted.certificate_bound"),
         (Proof, Passed, "admitted.session_bound"),
         (NoProof, unproved.clone(), "refused.proof_missing"),
-        (StolenToken, stolen.clone(), "refused.certificate_not_confirmed"),
+        (
+            StolenToken,
+            stolen.clone(),
+            "refused.certificate_not_confirmed",
+        ),
     ];
     let enforce = [
         (Nothing, Passed, "admitted.without_token"),
         (Unbound, refused("invalid_token"), "refused.token_not_bound"),
-        (CertificateBound, refused("invalid_token"), "refused.token_not_bound"),
+        (
+            CertificateBound,
+            refused("invalid_token"),
+            "refused.token_not_bound",
+        ),
         (Proof, Passed, "admitted.session_bound"),
         (NoProof, unproved, "refused.proof_missing"),
         (StolenToken, stolen, "refused.certificate_not_confirmed"),
@@ -60,7 +68,11 @@ async fn a_mode_decides_what_tokens_must_be_and_observing_refuses_nothing() -> R
             let before = stack.envoy.stat(&counter).await?;
             let came = client.try_with(bring, "GET", "service.demo/orders").await?;
             assert_eq!(came, outcome, "{case}");
-            assert_eq!(stack.envoy.stat(&counter).await?, before + 1, "{case}: {counter}");
+            assert_eq!(
+                stack.envoy.stat(&counter).await?,
+                before + 1,
+                "{case}: {counter}"
+            );
         }
     }
     Ok(())
@@ -115,14 +127,21 @@ async fn the_first_rule_for_host_path_and_method_decides_with_its_own_mode() -> 
         let case = format!("{bring:?} {method} {target}");
         let counter = format!("session_binding.{counter}");
         let before = stack.envoy.stat(&counter).await?;
-        assert_eq!(client.try_with(bring, method, target).await?, outcome, "{case}");
-        assert_eq!(stack.envoy.stat(&counter).await?, before + 1, "{case}: {counter}");
+        assert_eq!(
+            client.try_with(bring, method, target).await?,
+            outcome,
+            "{case}"
+        );
+        assert_eq!(
+            stack.envoy.stat(&counter).await?,
+            before + 1,
+            "{case}: {counter}"
+        );
     }
     assert_eq!(stack.envoy.stat(".never").await?, 0);
     Ok(())
 }
 
-/// A thief who leaves the header out gets no further than one who sends a wrong one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_without_token_is_passed_on_or_gets_a_plain_bearer_challenge() -> Result<()> {
     for (configuration, expected) in [
