@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevocationReason,
-    RevokedCertParams, SanType, SerialNumber,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
+    RevocationReason, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls::{ClientConnection, Connection, ServerConnection};
 use tempfile::TempDir;
@@ -61,12 +61,18 @@ impl Default for Says {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let (params, key) = authority(name);
         let pem = params.self_signed(&key).unwrap().pem();
+        Self {
+            pem,
+            issuer: Issuer::new(params, key),
+        }
+    }
+
+    /// An authority that this one vouches for; its `pem` is the certificate that says so.
+    pub(crate) fn vouch_for(&self, name: &str) -> Self {
+        let (params, key) = authority(name);
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         Self {
             pem,
             issuer: Issuer::new(params, key),
@@ -79,6 +85,16 @@ impl Authority {
 
     pub(crate) fn issue(&self, says: &Says) -> Leaf {
         let key = KeyPair::generate().unwrap();
+        let certificate = self.certify(says, &key);
+        Leaf {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+            der: certificate.der().to_vec(),
+        }
+    }
+
+    /// A certificate for any public key.
+    pub(crate) fn certify(&self, says: &Says, key: &impl PublicKeyData) -> rcgen::Certificate {
         let mut params = CertificateParams::default();
         params.distinguished_name.remove(DnType::CommonName);
         if !says.subject.is_empty() {
@@ -95,12 +111,7 @@ impl Authority {
         params.not_before = OffsetDateTime::now_utc() + DAY * i32::try_from(says.valid.0).unwrap();
         params.not_after = OffsetDateTime::now_utc() + DAY * i32::try_from(says.valid.1).unwrap();
         params.serial_number = Some(SerialNumber::from(says.serial));
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Leaf {
-            certificate: certificate.pem(),
-            key: key.serialize_pem(),
-            der: certificate.der().to_vec(),
-        }
+        params.signed_by(key, &self.issuer).unwrap()
     }
 
     pub(crate) fn revoke(&self, serials: &[u64]) -> String {
@@ -120,6 +131,14 @@ impl Authority {
         };
         list.signed_by(&self.issuer).unwrap().pem().unwrap()
     }
+}
+
+fn authority(name: &str) -> (CertificateParams, KeyPair) {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    (params, KeyPair::generate().unwrap())
 }
 
 fn alternative_name(name: &str) -> SanType {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the module's hooks, and with them all of its `unsafe`, under valgrind and AddressSanitizer, and
-# 100,000 connections that must leave no memory behind. Takes some minutes.
+# 100,000 connections and 100,000 tokens that must leave no memory behind. Takes some minutes.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
@@ -18,5 +18,5 @@ echo "AddressSanitizer"
 RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/sanitize \
     cargo test "${package[@]}" --test hooks
 
-echo "100,000 connections"
-CONNECTIONS=100000 cargo test "${package[@]}" --test growth
+echo "100,000 connections, 100,000 tokens on one connection"
+CONNECTIONS=100000 TOKENS=100000 cargo test "${package[@]}" --test growth

@@ -1,3 +1,4 @@
+mod certificates;
 mod data;
 mod handshake;
 mod hostile;
@@ -8,7 +9,10 @@ use std::collections::VecDeque;
 use std::io::{IoSlice, Read as _, Write as _};
 use std::rc::Rc;
 
-use rustls::{ClientConnection, ProtocolVersion};
+use rustls::client::ResolvesClientCert;
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
+use rustls_pki_types::pem::PemObject;
 
 use super::*;
 use crate::config::Direction;
@@ -189,4 +193,19 @@ impl Pair {
         assert!(downstream::CONNECTIONS.recall(7).is_none());
         pair.socket.failure().to_owned()
     }
+}
+
+/// A client with a certificate that its own configuration would not have.
+fn client_showing(ends: &Ends, certificate: Arc<dyn ResolvesClientCert>) -> ClientConnection {
+    let mut roots = RootCertStore::empty();
+    let pem = ends.authority.pem().as_bytes();
+    roots.add(PemObject::from_pem_slice(pem).unwrap()).unwrap();
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_client_cert_resolver(certificate);
+    let name = "service.demo".try_into().unwrap();
+    ClientConnection::new(Arc::new(config), name).unwrap()
 }

@@ -1,6 +1,9 @@
 //! Who may connect, and what is known then.
 
 use rcgen::ExtendedKeyUsagePurpose;
+use rustls::SignatureScheme;
+use rustls::client::ResolvesClientCert;
+use rustls::sign::CertifiedKey;
 
 use super::*;
 
@@ -53,31 +56,30 @@ fn a_client_is_refused_by_its_certificate_for_each_reason() {
     assert!(Pair::refused(&ends).contains("Revoked"));
 }
 
+/// No certificate.
+#[derive(Debug)]
+struct Nothing;
+
+impl ResolvesClientCert for Nothing {
+    fn resolve(&self, _hints: &[&[u8]], _offered: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
 #[test]
 fn a_client_without_certificate_is_refused_or_shown_as_having_none() {
     let ends = Ends::new();
-    let anonymous = |ends: &Ends| {
-        let mut roots = rustls::RootCertStore::empty();
-        let pem = ends.authority.pem().as_bytes();
-        roots
-            .add(rustls_pki_types::pem::PemObject::from_pem_slice(pem).unwrap())
-            .unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = "service.demo".try_into().unwrap();
-        ClientConnection::new(Arc::new(config), name).unwrap()
-    };
     let mut pair = Pair::new(&ends);
-    pair.client = anonymous(&ends);
+    pair.client = client_showing(&ends, Arc::new(Nothing));
     pair.talk();
     assert!(pair.last.close && pair.socket.failure().contains("no certificates"));
     let ends = Ends::with(r#", "certificate": "optional""#, "", &Says::default());
     let mut pair = Pair::new(&ends);
-    pair.client = anonymous(&ends);
+    pair.client = client_showing(&ends, Arc::new(Nothing));
     pair.talk();
     assert!(pair.socket.is_established());
     assert!(
