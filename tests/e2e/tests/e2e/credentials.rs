@@ -72,8 +72,12 @@ impl<'a> Client<'a> {
         };
         if matches!(bring, Bring::RequestProof | Bring::OldRequestProof) {
             let jti = format!("{path}-{bring:?}-{method}");
-            facts = json!({ "ath": facts["ath"], "ekm": facts["ekm"], "iat": issued_at,
-                "htm": method, "htu": format!("https://{path}"), "jti": jti });
+            let request = json!({ "iat": issued_at, "htm": method, "htu": format!("https://{path}"), "jti": jti });
+            let members = request.as_object().cloned().unwrap_or_default();
+            facts
+                .as_object_mut()
+                .into_iter()
+                .for_each(|facts| facts.extend(members.clone()));
         }
         let proof = self.party.forge(&self.party.proof_header(), &facts)?;
         Ok(request.token(&token).proof(&proof).empty())

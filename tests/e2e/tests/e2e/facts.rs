@@ -65,17 +65,14 @@ fn with_json_log(bootstrap: Bootstrap) -> Result<Bootstrap> {
         .find_map(|snippet| snippet.strip_prefix("json_format:\n"))
         .and_then(|snippet| snippet.split("```").next())
         .ok_or("the guide has no json_format")?;
-    let indented: String = format
-        .lines()
-        .map(|line| format!("{:26}{line}\n", ""))
-        .collect();
+    let indented = format!("{:24}{}", "", format.trim_end()).replace('\n', &format!("\n{:24}", ""));
     let shipped = bootstrap
         .as_str()
         .split_once("text_format_source:")
         .and_then(|(_, rest)| rest.split_once("                route_config:"))
         .map(|(text, _)| format!("text_format_source:{text}"))
         .ok_or("no log format")?;
-    Ok(bootstrap.with(&shipped, &format!("json_format:\n{indented}")))
+    Ok(bootstrap.with(&shipped, &format!("json_format:\n{indented}\n")))
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,12 +62,12 @@ async fn a_mode_decides_what_tokens_must_be_and_observing_refuses_nothing() -> R
     ] {
         let stack = Stack::start(&with_policy(configuration)?).await?;
         let client = Client::connect(&stack, HTTP2).await?;
-        for (bring, outcome, counter) in cases {
+        for (bring, expected, counter) in cases {
             let case = format!("{configuration} {bring:?}");
             let counter = format!("session_binding.{counter}.default");
             let before = stack.envoy.stat(&counter).await?;
-            let came = client.try_with(bring, "GET", "service.demo/orders").await?;
-            assert_eq!(came, outcome, "{case}");
+            let outcome = client.try_with(bring, "GET", "service.demo/orders").await?;
+            assert_eq!(outcome, expected, "{case}");
             assert_eq!(
                 stack.envoy.stat(&counter).await?,
                 before + 1,
