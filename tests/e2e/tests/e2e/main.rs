@@ -8,6 +8,7 @@ mod binding;
 mod cache;
 mod carriers;
 mod certificates;
+mod certificates;
 mod chain;
 mod configuration;
 mod credentials;

@@ -25,7 +25,7 @@ const A_WHILE: Duration = Duration::from_millis(700);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until a count of Envoy's is as `expected`.
-async fn until(envoy: &Envoy, name: &str, expected: impl Fn(u64) -> bool) -> Result<()> {
+pub(crate) async fn until(envoy: &Envoy, name: &str, expected: impl Fn(u64) -> bool) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline {
         if expected(envoy.stat(name).await?) {

@@ -1,0 +1,228 @@
+//! Certificates that are not as they should be, of clients, of servers and in the files of a sidecar.
+
+use std::fs;
+use std::path::Path;
+
+use rcgen::{
+    CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, Issuer, KeyIdMethod, KeyPair, RevocationReason, RevokedCertParams,
+    SanType, SerialNumber, date_time_ymd,
+};
+use tls_session_binding_client::http::Options;
+use tls_session_binding_e2e::Result;
+use tls_session_binding_e2e::ask::{Outcome, Present, get};
+use tls_session_binding_e2e::raw::RawConnection;
+use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
+
+use crate::chain::{Chain, egress, egress_http1, settled};
+use crate::sidecars_changes::until;
+use crate::vocabulary::{HTTP1, HTTP2, Passed, token, try_proof};
+
+const AGENT: &str = "spiffe://demo/agent";
+const REVOKED: u64 = 7;
+
+/// The CA of a stack.
+fn authority(pki: &Path) -> Result<Issuer<'static, KeyPair>> {
+    let mut ca = CertificateParams::default();
+    ca.distinguished_name = DistinguishedName::new();
+    ca.distinguished_name
+        .push(DnType::CommonName, "Session Binding Development CA");
+    let key = fs::read_to_string(pki.join("ca.key"))?;
+    Ok(Issuer::new(ca, KeyPair::from_pem(&key)?))
+}
+
+/// Writes a certificate of the CA, `name`, for a client whose SPIFFE ID is that of the demo's agent,
+/// unless `change` makes it another's.
+fn issue(pki: &Path, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Result<()> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![SanType::URI(AGENT.try_into()?)];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    change(&mut params);
+    let certificate = params.signed_by(&key, &authority(pki)?)?;
+    fs::write(pki.join(format!("{name}.key")), key.serialize_pem())?;
+    Ok(fs::write(
+        pki.join(format!("{name}.pem")),
+        certificate.pem(),
+    )?)
+}
+
+fn write_revocations(pki: &Path) -> Result<()> {
+    let revoked = RevokedCertParams {
+        serial_number: SerialNumber::from(REVOKED),
+        revocation_time: date_time_ymd(2026, 1, 1),
+        reason_code: Some(RevocationReason::KeyCompromise),
+        invalidity_date: None,
+    };
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2026, 1, 1),
+        next_update: date_time_ymd(2100, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: vec![revoked],
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = list.signed_by(&authority(pki)?)?;
+    Ok(fs::write(pki.join("crl.pem"), list.pem()?)?)
+}
+
+/// Clients by the reason for which they are refused.
+fn bad_clients(pki: &Path) -> Result<[&'static str; 6]> {
+    issue(pki, "certificate_expired", |client| {
+        client.not_after = date_time_ymd(2025, 1, 1);
+    })?;
+    issue(pki, "certificate_not_yet_valid", |client| {
+        client.not_before = date_time_ymd(2100, 1, 1);
+    })?;
+    issue(pki, "bad_certificate", |client| {
+        client.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    })?;
+    issue(pki, "certificate_revoked", |client| {
+        client.serial_number = Some(SerialNumber::from(REVOKED));
+    })?;
+    let other = "spiffe://demo/other".try_into()?;
+    issue(pki, "not_allowed", |client| {
+        client.subject_alt_names = vec![SanType::URI(other)];
+    })?;
+    let stranger = Files::make()?;
+    for ending in ["pem", "key"] {
+        let from = stranger.pki().join(format!("client.{ending}"));
+        fs::copy(from, pki.join(format!("unknown_issuer.{ending}")))?;
+    }
+    Ok([
+        "certificate_expired",
+        "certificate_not_yet_valid",
+        "bad_certificate",
+        "certificate_revoked",
+        "not_allowed",
+        "unknown_issuer",
+    ])
+}
+
+/// M04
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_refused_for_its_certificate_and_counted_by_reason() -> Result<()> {
+    let files = Files::make()?;
+    let clients = bad_clients(&files.pki())?;
+    write_revocations(&files.pki())?;
+    let bootstrap = Bootstrap::shipped("ingress.yaml")?.with(
+        r#""ca": "target/demo/pki/ca.pem""#,
+        concat!(
+            r#""ca": "target/demo/pki/ca.pem", "crls": ["target/demo/pki/crl.pem"], "#,
+            r#""allow": {"spiffe_ids": ["spiffe://demo/agent"]}"#
+        ),
+    );
+    let stack = Stack::start_on(files, &bootstrap).await?;
+    for reason in clients {
+        assert_eq!(answer(&stack, reason, HTTP2).await, None, "{reason}");
+        assert_eq!(failures(&stack, reason).await?, 1, "{reason}");
+    }
+    let nobody = RawConnection::open(stack.address, &stack.pki(), None).await;
+    if let Ok(mut nobody) = nobody {
+        let answer = nobody.exchange(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", 1);
+        assert!(answer.await.is_err());
+    }
+    assert_eq!(failures(&stack, "no_certificate").await?, 1);
+    assert_eq!(stack.upstream.requests(), 0);
+    assert_eq!(answer(&stack, "client", HTTP1).await, Some(Passed));
+    assert_eq!(
+        failures(&stack, "").await?,
+        u64::try_from(clients.len())? + 1
+    );
+    Ok(())
+}
+
+/// What a client is answered, if it is.
+async fn answer(stack: &Stack, name: &str, options: Options) -> Option<Outcome> {
+    let party = stack.party(name, options).ok()?;
+    let token = token(stack, &party).ok()?;
+    let connection = party.connect().await.ok()?;
+    let proof = party.proof(&token, connection.exporter()).ok()?;
+    try_proof(stack, &connection, &token, &proof).await.ok()
+}
+
+async fn failures(stack: &Stack, reason: &str) -> Result<u64> {
+    let name = format!("downstream.handshakes_failed.{reason}");
+    settled(&stack.envoy, &name).await
+}
+
+/// P06: one whose name or authority is another is in `sidecars.rs`.
+#[tokio::test(flavor = "multi_thread")]
+async fn p06_an_expired_service_or_one_of_another_id_gets_no_request_and_no_proof() -> Result<()> {
+    let name = r#""server_name": "service.demo""#;
+    let other = r#""server_name": "service.demo", "allow": {"spiffe_ids": ["spiffe://demo/x"]}"#;
+    for (expired, allowed, reason) in [
+        (true, name, "certificate_expired"),
+        (false, other, "not_allowed"),
+    ] {
+        for bootstrap in [egress()?, egress_http1()?] {
+            let files = Files::make()?;
+            if expired {
+                issue(&files.pki(), "server", |server| {
+                    server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+                    server.not_after = date_time_ymd(2025, 1, 1);
+                })?;
+            }
+            let stack = Stack::start_on(files, &Bootstrap::shipped("ingress.yaml")?).await?;
+            let egress = stack.egress(bootstrap.with(name, allowed)).await?;
+            let chain = Chain { stack, egress };
+            let request = get("/orders").token(&chain.token("alice")?);
+            assert_eq!(chain.outcome(request).await?, Outcome::Status(503));
+            let envoy = &chain.egress.envoy;
+            let failed = format!("upstream.handshakes_failed.{reason}");
+            assert!(settled(envoy, &failed).await? > 0, "{reason}");
+            assert_eq!(envoy.stat("proofs.made").await?, 0);
+            assert_eq!(chain.stack.upstream.requests(), 0);
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p09_broken_files_change_nothing_until_good_ones_come() -> Result<()> {
+    // Every request goes out on a connection of its own, and so with what the files hold now.
+    let bootstrap = egress()?.with(
+        "          explicit_http_config:",
+        "          common_http_protocol_options: { max_requests_per_connection: 1 }\n          explicit_http_config:",
+    );
+    let chain = Chain::start(bootstrap).await?;
+    let (pki, envoy) = (chain.stack.pki(), &chain.egress.envoy);
+    let token = chain.token("alice")?;
+    let request = || get("/orders").token(&token);
+    assert_eq!(chain.outcome(request()).await?, Passed);
+    let other_key = fs::read(pki.join("client-p384.key"))?;
+    let broken: [(&str, &[u8]); 7] = [
+        ("client.pem", b""),
+        ("client.pem", b"no certificate"),
+        ("client.key", b""),
+        ("client.key", b"no key"),
+        ("client.key", &other_key),
+        ("ca.pem", b""),
+        ("ca.pem", b"no certificate"),
+    ];
+    let mut refused = 0;
+    for (file, contents) in broken {
+        let good = fs::read(pki.join(file))?;
+        fs::write(pki.join(file), contents)?;
+        refused += 1;
+        until(envoy, "files.refused", |count| count == refused).await?;
+        assert_eq!(chain.outcome(request()).await?, Passed, "{file}");
+        fs::write(pki.join(file), good)?;
+    }
+    let log = envoy.log();
+    let told = log.matches("changed files are not usable, the old stay in use");
+    assert_eq!(u64::try_from(told.count())?, refused);
+    assert_eq!(envoy.stat("files.taken").await?, 0);
+
+    issue(&pki, "next", |_| ())?;
+    for ending in ["key", "pem"] {
+        let next = pki.join(format!("next.{ending}"));
+        fs::rename(next, pki.join(format!("client.{ending}")))?;
+    }
+    until(envoy, "files.taken", |count| count == 1).await?;
+    let own = chain.stack.party("client", HTTP2)?;
+    let token = own.token(&chain.stack.authorization_server, "alice")?;
+    let outcome = chain.outcome(get("/orders").token(&token)).await?;
+    assert_eq!(outcome, Passed);
+    Ok(())
+}
