@@ -178,9 +178,16 @@ endif
 $(CARGO_FUZZ): | tools
 	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --quiet --root target/tools
 
-traps: build ## Know every panic of the linked filter; send a million fuzzed requests: make traps REQUESTS=1000000
+traps: build test-filters ## Know every panic of the linked filter; send a million fuzzed requests: make traps REQUESTS=1000000
 	CARGO_PROFILE_RELEASE_STRIP=false cargo rustc --locked --release --lib --target wasm32-wasip1 --crate-type cdylib --target-dir target/wasm-named
 	FUZZED_REQUESTS=$(or $(REQUESTS),1000000) cargo test --locked --package tls-session-binding-wasm-tests -- --include-ignored --nocapture
+
+.PHONY: test-filters differential
+test-filters: tools
+	cargo build --locked --release --package tls-session-binding-wasm-tests --example signatures --target wasm32-wasip1
+
+differential: build test-filters ## Compare verdicts: signatures by both back ends: make differential SIGNATURES=100000
+	SIGNATURES=$(or $(SIGNATURES),100000) cargo test --locked --package tls-session-binding-wasm-tests --test signatures -- generated --nocapture
 
 bench: bench-build ## Measure with a real Envoy on two cores; figures go to benches/results (about ten minutes)
 	cargo run --locked --release --package tls-session-binding-bench -- bench

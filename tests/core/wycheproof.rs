@@ -15,7 +15,7 @@ use tls_session_binding::public_key::PublicKey;
 use tls_session_binding::signature::{RustCrypto, SignatureVerifier as _};
 
 use crate::common::files;
-use crate::common::template::unhex;
+use crate::common::foreign::Sets;
 
 /// Tests of a set that end otherwise than Wycheproof says.
 #[derive(Deserialize)]
@@ -53,9 +53,9 @@ struct Runner {
 }
 
 impl Runner {
-    fn new(sets: &[&str]) -> Self {
+    fn new(sets: Sets) -> Self {
         let mut exceptions: Vec<Exception> = files::read_json("wycheproof-exceptions.json");
-        exceptions.retain(|exception| sets.contains(&exception.set.as_str()));
+        exceptions.retain(|exception| sets.iter().any(|(name, _)| *name == exception.set));
         Self {
             exceptions,
             needed: RefCell::default(),
@@ -114,10 +114,6 @@ impl Runner {
             );
         }
     }
-}
-
-fn bytes(value: &Value) -> Vec<u8> {
-    unhex(value.as_str().unwrap())
 }
 
 fn verifies(algorithm: Algorithm, spki: &[u8], message: &[u8], signature: &[u8]) -> bool {

@@ -7,14 +7,14 @@ use tls_session_binding::proof::UntrustedProof;
 use tls_session_binding::{base64url, json};
 use wycheproof_ng_kdf_jose::json_web;
 
-use super::keys::ec_spki;
 use super::{Runner, verifies};
 use crate::common::der;
+use crate::common::foreign::ec_spki;
 use crate::common::template::unhex;
 
 #[test]
 fn json_web_signatures() {
-    let runner = Runner::new(&["json_web_signature"]);
+    let runner = Runner::new(&[("json_web_signature", &[])]);
     let text = json_web::TestName::JsonWebSignature.json_data();
     runner.run("json_web_signature", text, |group, test| {
         let jws = test["jws"]
