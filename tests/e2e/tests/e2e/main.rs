@@ -8,7 +8,6 @@ mod binding;
 mod cache;
 mod carriers;
 mod certificates;
-mod certificates;
 mod chain;
 mod configuration;
 mod credentials;
