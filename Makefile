@@ -31,6 +31,7 @@ build: wasm module client envoy ## Build all that Envoy loads, the client comman
 
 wasm: tools ## Build the filter
 	cargo rustc --locked --release --lib --target wasm32-wasip1 --crate-type cdylib
+	cargo run --quiet --locked --package tls-session-binding-exports -- $(WASM)
 
 module: tools ## Build the native module
 	cargo rustc --locked --release --lib --package tls-session-binding-module --crate-type cdylib

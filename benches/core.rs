@@ -14,20 +14,13 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tls_session_binding::cache::{BindingCache, CacheLimits};
 use tls_session_binding::certificate::ClientCertificate;
-use tls_session_binding::config::Config;
-use tls_session_binding::exporter::ExporterValue;
-use tls_session_binding::policy::{Admitted, RequestHeaders, Step};
 use tls_session_binding::proof::UntrustedProof;
-use tls_session_binding::signature::RustCrypto;
-use tls_session_binding::target_uri::RequestTarget;
-use tls_session_binding::verify::{Connection, RequestLine, VerifiedBinding};
+use tls_session_binding::verify::VerifiedBinding;
 
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::judge::Situation;
-use common::recipe::Recipe;
-use common::scene::Scene;
+use common::verified::{Lines, Request};
 
 /// Each algorithm with a client whose key fits it.
 const ALGORITHMS: [(&str, &str); 6] = [
@@ -44,86 +37,6 @@ const LIMITS: CacheLimits = CacheLimits {
     tokens_per_connection: 64,
     max_binding_age: None,
 };
-
-/// A request that presents a token of `user` and a proof by `client`.
-struct Request {
-    situation: Situation,
-    config: Config,
-    connection: Connection,
-}
-
-/// Its header lines.
-struct Lines<'a> {
-    authorization: [&'a [u8]; 1],
-    proof: [&'a [u8]; 1],
-}
-
-impl Request {
-    fn new(client: &str, algorithm: &str, user: usize) -> Self {
-        let mut recipe = Recipe {
-            client: Some(client.to_owned()),
-            ..Recipe::default()
-        };
-        recipe.proof.alg = Some(algorithm.to_owned());
-        let subject = Some(format!("\"user-{user}\""));
-        recipe.token.claims.insert("sub".to_owned(), subject);
-        let situation = Scene::default().situation(&recipe);
-        let config = Config::parse(&situation.config).unwrap();
-        let encoding = config.client_certificate.encoding;
-        let connection = Connection {
-            exporter: ExporterValue::parse(&situation.exporter, config.exporter.encoding).unwrap(),
-            certificate: ClientCertificate::parse(&situation.certificate, encoding).unwrap(),
-        };
-        Self {
-            situation,
-            config,
-            connection,
-        }
-    }
-
-    fn proof(&self) -> &[u8] {
-        &self.situation.proof[0]
-    }
-
-    fn lines(&self) -> Lines<'_> {
-        Lines {
-            authorization: [&self.situation.authorization[0]],
-            proof: [self.proof()],
-        }
-    }
-
-    /// Everything that the filter does for a proof that it does not know, but for reading the
-    /// connection's certificate.
-    fn verify<'a>(&'a self, lines: &'a Lines<'a>) -> VerifiedBinding<'a> {
-        let Situation {
-            method,
-            authority,
-            path,
-            now,
-            ..
-        } = &self.situation;
-        let headers = RequestHeaders {
-            authorization: &lines.authorization,
-            proof: &lines.proof,
-            line: RequestLine {
-                method,
-                target: RequestTarget { authority, path },
-            },
-        };
-        let rule = self.config.policy.select(&headers.line).unwrap();
-        let Ok(Step::Next(presented)) = rule.present(&headers) else {
-            panic!("no token");
-        };
-        let claims = presented.token.claims().unwrap();
-        let Ok(Step::Next(bound)) = presented.confirm(&claims, rule, *now) else {
-            panic!("not bound");
-        };
-        match bound.verify(&self.connection, rule, *now, &RustCrypto) {
-            Ok(Admitted::SessionBound(binding)) => binding,
-            _ => panic!("not verified"),
-        }
-    }
-}
 
 fn parse(criterion: &mut Criterion) {
     let request = Request::new("p256", "ES256", 0);

@@ -13,4 +13,6 @@ for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*; do
 done
 export RUSTFLAGS CARGO_TARGET_DIR="$directory/target" SOURCE_DATE_EPOCH=0
 cargo rustc --locked --quiet --release --lib --target wasm32-wasip1 --crate-type cdylib >&2
-echo "$CARGO_TARGET_DIR/wasm32-wasip1/release/tls_session_binding.wasm"
+filter="$CARGO_TARGET_DIR/wasm32-wasip1/release/tls_session_binding.wasm"
+cargo run --locked --quiet --package tls-session-binding-exports -- "$filter" >&2
+echo "$filter"

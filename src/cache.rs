@@ -10,11 +10,14 @@
 //! and for no longer than [`VerifiedBinding::valid_until`]. Losing an entry costs a verification, never
 //! correctness.
 
+mod connection;
 mod local;
 mod shared;
 
 pub use local::BindingCache;
-pub use shared::SharedBindings;
+pub use shared::{SharedBindings, SharedEntry};
+
+use subtle::ConstantTimeEq as _;
 
 use crate::certificate::CertificateThumbprint;
 use crate::exporter::ExporterValue;
@@ -44,7 +47,7 @@ impl CacheLimits {
 }
 
 /// What a request presents, as bytes: the key of a lookup.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Presentation<'a> {
     /// The rule for the request: what was verified under one is not known under another.
     pub rule: u16,
@@ -70,4 +73,18 @@ impl KnownBinding {
     pub const fn thumbprint(&self) -> &CertificateThumbprint {
         &self.thumbprint
     }
+}
+
+/// Whether two secrets are equal, in a time that depends on their lengths alone. Eight bytes at a time:
+/// this is the price of every hit.
+fn same(one: &[u8], other: &[u8]) -> bool {
+    let (words, rest) = one.as_chunks::<8>();
+    let (other_words, other_rest) = other.as_chunks::<8>();
+    if one.len() != other.len() {
+        return false;
+    }
+    let differences = words.iter().zip(other_words).fold(0, |bits, (a, b)| {
+        bits | (u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b))
+    });
+    (differences.ct_eq(&0) & rest.ct_eq(other_rest)).into()
 }

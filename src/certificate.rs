@@ -1,6 +1,7 @@
 //! The client certificate of a connection (RFC 5280), as far as binding needs it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -30,12 +31,12 @@ pub enum CertificateEncoding {
     Pem,
 }
 
-/// The certificate that the client proved to own in this connection's handshake.
+/// The certificate that the client proved to own in this connection's handshake. A clone shares the key.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
     thumbprint: CertificateThumbprint,
     not_after: u64,
-    key: Option<PublicKey>,
+    key: Option<Arc<PublicKey>>,
 }
 
 impl ClientCertificate {
@@ -75,7 +76,9 @@ impl ClientCertificate {
         Ok(Self {
             thumbprint: CertificateThumbprint::of_der(der),
             not_after: body.validity.not_after.to_unix_duration().as_secs(),
-            key: PublicKey::from_spki(&body.subject_public_key_info).ok(),
+            key: PublicKey::from_spki(&body.subject_public_key_info)
+                .ok()
+                .map(Arc::new),
         })
     }
 
@@ -97,7 +100,7 @@ impl ClientCertificate {
     /// [`ClientFault::CertificateKeyUnsupported`].
     pub fn key(&self) -> Result<&PublicKey, ClientFault> {
         self.key
-            .as_ref()
+            .as_deref()
             .ok_or(ClientFault::CertificateKeyUnsupported)
     }
 }

@@ -35,6 +35,10 @@ pub const MAX_EXPORTER_TEXT_BYTES: usize = 64;
 /// Most bytes of tokens and proofs that the binding cache of one VM holds: a VM's memory never shrinks.
 pub const MAX_CACHED_BYTES: usize = 32 * 1024 * 1024;
 
+/// What a connection counts for among [`MAX_CACHED_BYTES`] beside its tokens and proofs, in bytes: its
+/// certificate's key, which for RSA is parsed to big numbers, and the tables around it.
+pub const KNOWN_CONNECTION_BYTES: usize = 1024;
+
 /// Most connections whose bindings can be kept: each takes a key of shared memory for good.
 pub const MAX_CACHED_CONNECTIONS: usize = 1_000_000;
 

@@ -1,9 +1,9 @@
 //! Which requests need what: the life of a request from its headers to a verified binding, in steps
 //! that can only be taken in order.
 //!
-//! [`Rule::present`] reads the headers, [`Presented::confirm`] applies the token's confirmation, and
-//! [`BoundRequest::verify`] checks it against the connection. A step that finds nothing left to check
-//! ends with [`Admitted`].
+//! [`Rule::present`] reads the headers, [`Presented::confirm`] applies the token's confirmation,
+//! [`BoundRequest::authenticate`] checks it against the connection's certificate, and
+//! [`ProvedRequest::verify`] the proof. A step that finds nothing left to check ends with [`Admitted`].
 
 use crate::access_token::{AccessToken, TokenClaims};
 use crate::authorization::{Credentials, refuse_token_in_query};
@@ -41,7 +41,7 @@ impl Admitted<'_> {
         match self {
             Self::WithoutToken | Self::Unbound => None,
             Self::CertificateBound(thumbprint) => Some(thumbprint),
-            Self::SessionBound(binding) => Some(binding.thumbprint()),
+            Self::SessionBound(binding) => Some(binding.certificate().thumbprint()),
             Self::Known(known) => Some(known.thumbprint()),
         }
     }
@@ -126,6 +126,13 @@ pub struct BoundRequest<'a> {
     confirmed: CertificateThumbprint,
     token: PresentedToken<'a>,
     proof: ProofRule<'a>,
+    line: RequestLine<'a>,
+}
+
+/// A request whose certificate is the right one, with a proof that was read and not yet believed.
+pub struct ProvedRequest<'a> {
+    token: PresentedToken<'a>,
+    proof: UntrustedProof<'a>,
     line: RequestLine<'a>,
 }
 
@@ -221,47 +228,61 @@ impl<'a> Presented<'a> {
 }
 
 impl<'a> BoundRequest<'a> {
-    /// What to look for in the cache of a connection; nothing without a proof.
+    /// Checks the connection's certificate against the confirmation, and reads the proof (V-a, V-c, V-d).
+    ///
+    /// # Errors
+    /// The faults of [`verify_certificate`], [`ClientFault::ProofMissing`], and the faults of
+    /// [`UntrustedProof::parse`].
+    pub fn authenticate(
+        self,
+        connection: &Connection,
+        now: u64,
+    ) -> Result<Step<'a, ProvedRequest<'a>>, ClientFault> {
+        // V-a, V-c
+        verify_certificate(&self.confirmed, &connection.certificate, now)?;
+        let ProofRule::Needed(proof) = self.proof else {
+            return Ok(Step::Done(Admitted::CertificateBound(self.confirmed)));
+        };
+        // V-d
+        let proof = UntrustedProof::parse(proof.ok_or(ClientFault::ProofMissing)?)?;
+        Ok(Step::Next(ProvedRequest {
+            token: self.token,
+            proof,
+            line: self.line,
+        }))
+    }
+}
+
+impl ProvedRequest<'_> {
+    /// What to look for in the cache of a connection; nothing for a proof of one request only.
     #[must_use]
     pub fn presentation<'e>(
         &'e self,
         rule: &Rule,
         exporter: &'e ExporterValue,
     ) -> Option<Presentation<'e>> {
-        let rule = rule.number;
-        let authorization = self.token.authorization;
-        match self.proof {
-            ProofRule::Needed(Some(proof)) => Some(Presentation {
-                rule,
-                exporter,
-                authorization,
-                proof,
-            }),
-            ProofRule::Needed(None) | ProofRule::NotNeeded => None,
-        }
+        self.proof.request.is_empty().then_some(Presentation {
+            rule: rule.number,
+            exporter,
+            authorization: self.token.authorization,
+            proof: self.proof.text,
+        })
     }
+}
 
-    /// Verifies the request against its connection (V-c to V-i).
+impl<'a> ProvedRequest<'a> {
+    /// Verifies the proof (V-e to V-i).
     ///
     /// # Errors
-    /// The faults of [`verify_certificate`], [`ClientFault::ProofMissing`], and the faults of
-    /// [`UntrustedProof::parse`] and [`verify`].
+    /// The faults of [`verify`].
     pub fn verify(
         &self,
-        connection: &Connection,
+        connection: &'a Connection,
         rule: &Rule,
         now: u64,
         signatures: &impl SignatureVerifier,
-    ) -> Result<Admitted<'a>, ClientFault> {
-        // V-a, V-c
-        verify_certificate(&self.confirmed, &connection.certificate, now)?;
-        let ProofRule::Needed(proof) = self.proof else {
-            return Ok(Admitted::CertificateBound(self.confirmed));
-        };
-        // V-d
-        let proof = UntrustedProof::parse(proof.ok_or(ClientFault::ProofMissing)?)?;
-        // V-e to V-i
+    ) -> Result<VerifiedBinding<'a>, ClientFault> {
         let (token, line) = (&self.token, &self.line);
-        verify(&proof, token, line, connection, rule, now, signatures).map(Admitted::SessionBound)
+        verify(&self.proof, token, line, connection, rule, now, signatures)
     }
 }

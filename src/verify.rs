@@ -95,8 +95,7 @@ impl ProofRules {
 #[must_use]
 pub struct VerifiedBinding<'a> {
     rule: u16,
-    thumbprint: CertificateThumbprint,
-    exporter: ExporterValue,
+    connection: &'a Connection,
     authorization: &'a [u8],
     proof: &'a [u8],
     valid_until: u64,
@@ -110,7 +109,7 @@ impl VerifiedBinding<'_> {
     pub const fn presentation(&self) -> Presentation<'_> {
         Presentation {
             rule: self.rule,
-            exporter: &self.exporter,
+            exporter: &self.connection.exporter,
             authorization: self.authorization,
             proof: self.proof,
         }
@@ -118,8 +117,8 @@ impl VerifiedBinding<'_> {
 
     /// The client certificate that the proof was verified with.
     #[must_use]
-    pub const fn thumbprint(&self) -> &CertificateThumbprint {
-        &self.thumbprint
+    pub const fn certificate(&self) -> &ClientCertificate {
+        &self.connection.certificate
     }
 
     /// The last second, since 1970, at which the token, the certificate and the proof are valid; the
@@ -182,7 +181,7 @@ pub fn verify<'a>(
     proof: &UntrustedProof<'a>,
     token: &PresentedToken<'a>,
     request: &RequestLine<'_>,
-    connection: &Connection,
+    connection: &'a Connection,
     rule: &Rule,
     now: u64,
     signatures: &impl SignatureVerifier,
@@ -225,8 +224,7 @@ pub fn verify<'a>(
     let tokens_until = until(token.expires).min(until(proof.expires));
     Ok(VerifiedBinding {
         rule: rule.number,
-        thumbprint: *connection.certificate.thumbprint(),
-        exporter: connection.exporter,
+        connection,
         authorization: token.authorization,
         proof: proof.text,
         valid_until: tokens_until.min(connection.certificate.not_after()),

@@ -4,10 +4,11 @@
 //! The value is untrusted when it is read: it survives configurations, modules and VMs, and other
 //! plugins can write it. So an entry is a digest over everything it stands for.
 
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use std::cell::OnceCell;
 
-use super::{CacheLimits, KnownBinding, Presentation};
+use sha2::{Digest as _, Sha256};
+
+use super::{CacheLimits, KnownBinding, Presentation, same};
 use crate::certificate::ClientCertificate;
 use crate::verify::VerifiedBinding;
 
@@ -43,50 +44,19 @@ impl SharedBindings {
         self.connection_id % (self.limits.connections as u64).max(1)
     }
 
-    /// What exactly this was verified to be, if the slot's value says so and it still stands at `now`.
-    /// `certificate` is the connection's.
-    pub fn find(
-        &self,
-        value: &[u8],
-        presented: &Presentation<'_>,
-        certificate: &ClientCertificate,
-        now: u64,
-    ) -> Option<KnownBinding> {
-        let entries = self.entries(value).filter(|entries| !entries.is_empty())?;
-        let digest = self.digest(presented);
-        let (_, last_second) = entries
-            .iter()
-            .map(split)
-            .find(|(known, _)| bool::from(known.ct_eq(&digest)))?;
-        let thumbprint = *certificate.thumbprint();
-        (now <= last_second).then_some(KnownBinding {
-            last_second,
-            thumbprint,
-        })
-    }
-
-    /// The slot's new value with what was verified at `now`, if it may be kept. What another connection
-    /// had in the slot goes, as does this connection's oldest binding beyond its share.
+    /// Looks at the slot's value for one presentation.
     #[must_use]
-    pub fn insert(&self, value: &[u8], binding: &VerifiedBinding<'_>, now: u64) -> Option<Vec<u8>> {
-        let last_second = self.limits.last_second(binding, now)?;
-        let digest = self.digest(&binding.presentation());
-        let kept = self.entries(value).unwrap_or_default();
-        let others: Vec<_> = kept
-            .iter()
-            .filter(|entry| split(entry).0 != digest)
-            .collect();
-        let excess = (others.len() + 1).saturating_sub(self.limits.tokens_per_connection);
-        let mut next = Vec::with_capacity(value.len() + 9 + ENTRY_BYTES);
-        next.push(VERSION);
-        next.extend_from_slice(&self.connection_id.to_le_bytes());
-        others
-            .iter()
-            .skip(excess)
-            .for_each(|entry| next.extend_from_slice(*entry));
-        next.extend_from_slice(&digest);
-        next.extend_from_slice(&last_second.to_le_bytes());
-        Some(next)
+    pub const fn look_up<'a>(
+        &self,
+        value: Vec<u8>,
+        presented: Presentation<'a>,
+    ) -> SharedEntry<'a> {
+        SharedEntry {
+            bindings: *self,
+            value,
+            presented,
+            digest: OnceCell::new(),
+        }
     }
 
     /// Whether the slot's value is this connection's, so that it goes when the connection does.
@@ -117,11 +87,77 @@ impl SharedBindings {
     }
 }
 
-fn split(entry: &[u8; ENTRY_BYTES]) -> ([u8; DIGEST_BYTES], u64) {
-    let mut digest = [0; DIGEST_BYTES];
-    let mut last_second = [0; 8];
-    let (head, tail) = entry.split_at(DIGEST_BYTES);
-    digest.copy_from_slice(head);
-    last_second.copy_from_slice(tail);
-    (digest, u64::from_le_bytes(last_second))
+/// A slot's value, and what is looked for or will be added in it. The digest of what is presented is
+/// computed once, and not at all while there is nothing to compare it with.
+pub struct SharedEntry<'a> {
+    bindings: SharedBindings,
+    value: Vec<u8>,
+    presented: Presentation<'a>,
+    digest: OnceCell<[u8; DIGEST_BYTES]>,
+}
+
+impl SharedEntry<'_> {
+    /// What was presented.
+    #[must_use]
+    pub const fn presented(&self) -> &Presentation<'_> {
+        &self.presented
+    }
+
+    /// What exactly this was verified to be, if the slot's value says so and it still stands at `now`.
+    /// `certificate` is the connection's.
+    pub fn find(&self, certificate: &ClientCertificate, now: u64) -> Option<KnownBinding> {
+        let entries = self.bindings.entries(&self.value)?;
+        let (_, last_second) = entries
+            .iter()
+            .map(split)
+            .find(|(known, _)| same(*known, self.digest()))?;
+        let thumbprint = *certificate.thumbprint();
+        (now <= last_second).then_some(KnownBinding {
+            last_second,
+            thumbprint,
+        })
+    }
+
+    /// The slot's new value with what was verified at `now`, if that is what was presented and may be
+    /// kept. What another connection had in the slot goes, as does this connection's oldest binding
+    /// beyond its share.
+    #[must_use]
+    pub fn insert(&self, binding: &VerifiedBinding<'_>, now: u64) -> Option<Vec<u8>> {
+        let SharedBindings {
+            limits,
+            connection_id,
+            ..
+        } = self.bindings;
+        if binding.presentation() != self.presented {
+            return None;
+        }
+        let last_second = limits.last_second(binding, now)?;
+        let kept = self.bindings.entries(&self.value).unwrap_or_default();
+        let others = || kept.iter().filter(|entry| split(entry).0 != self.digest());
+        let excess = (others().count() + 1).saturating_sub(limits.tokens_per_connection);
+        let mut next = Vec::with_capacity(self.value.len() + 9 + ENTRY_BYTES);
+        next.push(VERSION);
+        next.extend_from_slice(&connection_id.to_le_bytes());
+        others()
+            .skip(excess)
+            .for_each(|entry| next.extend_from_slice(entry));
+        next.extend_from_slice(self.digest());
+        next.extend_from_slice(&last_second.to_le_bytes());
+        Some(next)
+    }
+
+    fn digest(&self) -> &[u8; DIGEST_BYTES] {
+        self.digest
+            .get_or_init(|| self.bindings.digest(&self.presented))
+    }
+}
+
+fn split(entry: &[u8; ENTRY_BYTES]) -> (&[u8; DIGEST_BYTES], u64) {
+    let (digest, last_second) = entry
+        .split_first_chunk()
+        .unwrap_or((&[0; DIGEST_BYTES], &[]));
+    let last_second = last_second
+        .first_chunk()
+        .map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    (digest, last_second)
 }

@@ -2,9 +2,10 @@
 
 use std::cell::RefCell;
 
-use crate::cache::{BindingCache, KnownBinding, Presentation, SharedBindings};
+use crate::cache::{BindingCache, KnownBinding, Presentation, SharedBindings, SharedEntry};
 use crate::certificate::ClientCertificate;
 use crate::config::Config;
+use crate::exporter::ExporterValue;
 use crate::verify::VerifiedBinding;
 
 use super::connection;
@@ -13,6 +14,13 @@ use super::metrics::CacheMetrics;
 
 /// Prefix of the keys of shared memory.
 const KEY: &str = "tls_session_binding.bindings";
+
+/// A connection's slot of shared memory, as it was when it was read.
+pub(super) struct SharedSlot<'a> {
+    key: String,
+    cas: Option<u32>,
+    entry: SharedEntry<'a>,
+}
 
 /// The bindings that one plugin has verified.
 pub(super) struct Bindings {
@@ -41,21 +49,37 @@ impl Bindings {
         known
     }
 
+    /// The certificate of a connection on which this VM has verified a proof.
+    pub(super) fn certificate(&self, exporter: &ExporterValue) -> Option<ClientCertificate> {
+        self.local.borrow().certificate(exporter).cloned()
+    }
+
+    /// Reads what the host's shared memory holds for the connection; nothing with the cache off.
+    pub(super) fn look_up<'a>(
+        &self,
+        config: &Config,
+        presented: Presentation<'a>,
+    ) -> Option<SharedSlot<'a>> {
+        let shared = self.shared(config)?;
+        let key = key(&shared);
+        let (value, cas) = host::shared_data(&key);
+        let entry = shared.look_up(value, presented);
+        Some(SharedSlot { key, cas, entry })
+    }
+
     /// What is known in the host's shared memory; it is then known in this VM too.
     pub(super) fn find_shared(
         &self,
-        config: &Config,
-        presented: &Presentation<'_>,
+        slot: &SharedSlot<'_>,
         certificate: &ClientCertificate,
         now: u64,
     ) -> Option<KnownBinding> {
-        let shared = self.shared(config)?;
-        let (value, _) = host::shared_data(&key(&shared));
-        let known = shared.find(&value, presented, certificate, now);
+        let known = slot.entry.find(certificate, now);
         match known {
             Some(known) => {
                 self.metrics.count_shared_hit();
-                self.keep(|local| local.restore(presented, known));
+                let presented = slot.entry.presented();
+                self.keep(1, |local| local.restore(presented, certificate, known));
             }
             None => self.metrics.count_miss(),
         }
@@ -63,18 +87,19 @@ impl Bindings {
     }
 
     /// Keeps what was verified. Losing a race for the shared value costs a verification later.
-    pub(super) fn insert(&self, config: &Config, binding: &VerifiedBinding<'_>, now: u64) {
-        if !binding.is_connection_level() || config.cache.connections == 0 {
-            return;
-        }
-        self.keep(|local| local.insert(binding, now));
-        let Some(shared) = self.shared(config) else {
+    pub(super) fn insert(
+        &self,
+        slot: Option<SharedSlot<'_>>,
+        binding: &VerifiedBinding<'_>,
+        now: u64,
+    ) {
+        let added = usize::from(binding.is_connection_level());
+        self.keep(added, |local| local.insert(binding, now));
+        let Some(slot) = slot else {
             return;
         };
-        let key = key(&shared);
-        let (value, cas) = host::shared_data(&key);
-        if let Some(next) = shared.insert(&value, binding, now) {
-            host::swap_shared_data(&key, &next, cas);
+        if let Some(next) = slot.entry.insert(binding, now) {
+            host::swap_shared_data(&slot.key, &next, slot.cas);
         }
     }
 
@@ -96,12 +121,12 @@ impl Bindings {
         }
     }
 
-    /// Adds to this VM's cache and counts what that did.
-    fn keep(&self, add: impl FnOnce(&mut BindingCache)) {
+    /// Adds so many to this VM's cache and counts what that did.
+    fn keep(&self, added: usize, add: impl FnOnce(&mut BindingCache)) {
         let mut local = self.local.borrow_mut();
         let before = local.bindings();
         add(&mut local);
-        self.metrics.count_kept(before, local.bindings());
+        self.metrics.count_kept(before, added, local.bindings());
     }
 
     fn shared(&self, config: &Config) -> Option<SharedBindings> {

@@ -1,5 +1,7 @@
 //! What the host knows of the connection and of the token: values that no client can write (EKM-5).
 
+use std::cell::OnceCell;
+
 use crate::access_token::TokenClaims;
 use crate::certificate::ClientCertificate;
 use crate::config::{Config, ConfirmationSource, PropertyPath};
@@ -10,17 +12,52 @@ use crate::policy::Presented;
 use crate::verify::Connection;
 
 use super::host;
+use super::outcome;
+use super::root::Plugin;
 
-/// Reads the connection's exporter value and client certificate.
-pub(super) fn read(config: &Config) -> Result<Connection, Refusal> {
-    let exporter = exporter(config)?;
+/// The connection of one request: what the host knows of it is read when it is needed, and once.
+pub(super) struct Downstream<'p> {
+    plugin: &'p Plugin,
+    exporter: OnceCell<Result<ExporterValue, HostFault>>,
+}
+
+impl<'p> Downstream<'p> {
+    pub(super) const fn new(plugin: &'p Plugin) -> Self {
+        Self {
+            plugin,
+            exporter: OnceCell::new(),
+        }
+    }
+
+    /// Its exporter value.
+    pub(super) fn exporter(&self) -> Result<&ExporterValue, HostFault> {
+        let read = || exporter(&self.plugin.config);
+        self.exporter
+            .get_or_init(read)
+            .as_ref()
+            .map_err(|&fault| fault)
+    }
+
+    /// All of it. Neither of both ever changes, so a certificate that something was verified with on this
+    /// connection is not read again.
+    pub(super) fn read(&self) -> Result<Connection, Refusal> {
+        let exporter = *self.exporter()?;
+        let known = self.plugin.bindings.certificate(&exporter);
+        let certificate = known.map_or_else(|| certificate(&self.plugin.config), Ok)?;
+        Ok(Connection {
+            exporter,
+            certificate,
+        })
+    }
+}
+
+/// Reads the client certificate, and publishes which one it is.
+fn certificate(config: &Config) -> Result<ClientCertificate, Refusal> {
     let source = &config.client_certificate;
-    let certificate = read_property(&source.property).ok_or(HostFault::CertificateMissing)?;
-    let certificate = ClientCertificate::parse(&certificate, source.encoding)?;
-    Ok(Connection {
-        exporter,
-        certificate,
-    })
+    let property = read_property(&source.property).ok_or(HostFault::CertificateMissing)?;
+    let certificate = ClientCertificate::parse(&property, source.encoding)?;
+    outcome::publish_certificate(certificate.thumbprint());
+    Ok(certificate)
 }
 
 /// Reads the connection's exporter value.

@@ -9,6 +9,8 @@ use proxy_wasm::types::{LogLevel, MapType, MetricType, Status};
 use crate::challenge::Challenge;
 use crate::error::HostFault;
 
+use super::protobuf;
+
 /// Logs one line. Never pass bytes of a request.
 pub(super) fn log(level: LogLevel, message: &str) {
     // Nothing is left to do when even the log fails.
@@ -73,6 +75,18 @@ pub(super) fn has_property(path: &[&str]) -> bool {
 pub(super) fn set_filter_state(name: &str, value: &str) {
     // Access logs go without it; the decision stands.
     let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+}
+
+/// Has the filter state `wasm.<name>` last as long as the downstream connection, not the request.
+pub(super) fn declare_connection_state(name: &str) {
+    const NAME: u8 = 1;
+    const LIFE_SPAN: u8 = 5;
+    const DOWNSTREAM_CONNECTION: u8 = 2;
+    let mut argument = Vec::new();
+    protobuf::push_bytes(&mut argument, NAME, name.as_bytes());
+    protobuf::push_enum(&mut argument, LIFE_SPAN, DOWNSTREAM_CONNECTION);
+    // Access logs go without it on later requests; decisions stand.
+    let _ = call_foreign_function("declare_property", &argument);
 }
 
 /// Number of the downstream connection, unique in the process.

@@ -9,14 +9,14 @@ use crate::authorization::refuse_token_in_query;
 use crate::cache::{KnownBinding, Presentation};
 use crate::challenge::Challenge;
 use crate::error::{HostFault, Refusal};
-use crate::policy::{Admitted, RequestHeaders, Step};
+use crate::policy::{Admitted, ProvedRequest, RequestHeaders, Step};
 use crate::proof;
 use crate::replay::Slot;
 use crate::rule::{Mode, Rule};
 use crate::target_uri::RequestTarget;
 use crate::verify::{Connection, RequestLine, VerifiedBinding};
 
-use super::connection;
+use super::connection::{self, Downstream};
 use super::host;
 use super::outcome::{self, Outcome};
 use super::root::Plugin;
@@ -39,36 +39,70 @@ impl Http {
         let policy = &self.plugin.config.policy;
         let headers = Headers::gather(lines);
         match policy.select(&headers.line()) {
-            Ok(rule) => match self.find_known(rule, &headers) {
-                Some(known) => (rule, Ok(Outcome::of(&Admitted::Known(known)))),
-                None => (rule, self.verify(rule, &headers)),
-            },
+            Ok(rule) => {
+                let connection = Downstream::new(&self.plugin);
+                match self.find_known(rule, &headers, &connection) {
+                    Some(known) => (rule, Ok(Outcome::of(&Admitted::Known(known)))),
+                    None => (rule, self.verify(rule, &headers, &connection)),
+                }
+            }
             Err(fault) => (&policy.default, Err(fault.into())),
         }
     }
 
     /// Looks for what was verified before. Whatever is amiss here is not found, and then judged by
     /// [`Self::verify`].
-    fn find_known(&self, rule: &Rule, headers: &Headers<'_>) -> Option<KnownBinding> {
-        let Plugin {
-            config, bindings, ..
-        } = &*self.plugin;
+    fn find_known(
+        &self,
+        rule: &Rule,
+        headers: &Headers<'_>,
+        connection: &Downstream<'_>,
+    ) -> Option<KnownBinding> {
         let ([authorization], [proof]) = (&headers.authorization[..], &headers.proof[..]) else {
             return None;
         };
         refuse_token_in_query(headers.path).ok()?;
-        let exporter = connection::exporter(config).ok()?;
         let presented = Presentation {
             rule: rule.number,
-            exporter: &exporter,
+            exporter: connection.exporter().ok()?,
             authorization,
             proof,
         };
-        bindings.find(&presented, host::now().ok()?)
+        self.plugin.bindings.find(&presented, host::now().ok()?)
     }
 
     /// Verifies the request in full.
-    fn verify(&self, rule: &Rule, headers: &Headers<'_>) -> Result<Outcome, Refusal> {
+    fn verify(
+        &self,
+        rule: &Rule,
+        headers: &Headers<'_>,
+        connection: &Downstream<'_>,
+    ) -> Result<Outcome, Refusal> {
+        let presented = match rule.present(&headers.request())? {
+            Step::Done(admitted) => return Ok(Outcome::of(&admitted)),
+            Step::Next(presented) => presented,
+        };
+        let now = host::now()?;
+        let claims = connection::claims(&presented, &self.plugin.config.confirmation)?;
+        let bound = match presented.confirm(&claims, rule, now)? {
+            Step::Done(admitted) => return Ok(Outcome::of(&admitted)),
+            Step::Next(bound) => bound,
+        };
+        let connection = connection.read()?;
+        match bound.authenticate(&connection, now)? {
+            Step::Done(admitted) => Ok(Outcome::of(&admitted)),
+            Step::Next(proved) => self.verify_proof(rule, &proved, &connection, now),
+        }
+    }
+
+    /// Verifies the proof, unless another VM has.
+    fn verify_proof(
+        &self,
+        rule: &Rule,
+        proved: &ProvedRequest<'_>,
+        connection: &Connection,
+        now: u64,
+    ) -> Result<Outcome, Refusal> {
         let Plugin {
             config,
             signatures,
@@ -76,31 +110,21 @@ impl Http {
             metrics,
             ..
         } = &*self.plugin;
-        let presented = match rule.present(&headers.request())? {
-            Step::Done(admitted) => return Ok(Outcome::of(&admitted)),
-            Step::Next(presented) => presented,
-        };
-        let now = host::now()?;
-        let claims = connection::claims(&presented, &config.confirmation)?;
-        let bound = match presented.confirm(&claims, rule, now)? {
-            Step::Done(admitted) => return Ok(Outcome::of(&admitted)),
-            Step::Next(bound) => bound,
-        };
-        let connection = connection::read(config)?;
-        let presentation = bound.presentation(rule, &connection.exporter);
-        let known = presentation
-            .and_then(|shown| bindings.find_shared(config, &shown, &connection.certificate, now));
+        let slot = proved
+            .presentation(rule, &connection.exporter)
+            .and_then(|presented| bindings.look_up(config, presented));
+        let known = slot
+            .as_ref()
+            .and_then(|slot| bindings.find_shared(slot, &connection.certificate, now));
         if let Some(known) = known {
             return Ok(Outcome::of(&Admitted::Known(known)));
         }
         let began = host::now_nanos();
-        let admitted = bound.verify(&connection, rule, now, signatures)?;
-        if let Admitted::SessionBound(verified) = &admitted {
-            metrics.record_verification(host::now_nanos().saturating_sub(began));
-            refuse_replay(verified, &connection, now)?;
-            bindings.insert(config, verified, now);
-        }
-        Ok(Outcome::of(&admitted))
+        let verified = proved.verify(connection, rule, now, signatures)?;
+        metrics.record_verification(host::now_nanos().saturating_sub(began));
+        refuse_replay(&verified, connection, now)?;
+        bindings.insert(slot, &verified, now);
+        Ok(Outcome::of(&Admitted::SessionBound(verified)))
     }
 
     fn act(&self, rule: &Rule, outcome: Result<Outcome, Refusal>) -> Result<(), Refusal> {

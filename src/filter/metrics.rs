@@ -152,9 +152,9 @@ impl CacheMetrics {
         host::add(self.miss, 1);
     }
 
-    /// Counts one binding more, and those that had to go for it.
-    pub(super) fn count_kept(&self, before: usize, after: usize) {
-        host::add(self.evicted, difference(before + 1, after));
+    /// Counts bindings that were added, and those that had to go for them.
+    pub(super) fn count_kept(&self, before: usize, added: usize, after: usize) {
+        host::add(self.evicted, difference(before + added, after));
         host::add(self.bindings, difference(after, before));
     }
 

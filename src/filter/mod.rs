@@ -10,6 +10,7 @@ mod known_answers;
 mod log;
 mod metrics;
 mod outcome;
+mod protobuf;
 mod purge;
 mod readiness;
 mod root;

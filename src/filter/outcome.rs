@@ -18,7 +18,8 @@ const REASON: &str = "session_binding.reason";
 /// Filter state: the rule that decided, where there are rules.
 const RULE: &str = "session_binding.rule";
 
-/// Filter state: `x5t#S256` of the client certificate that the token is bound to.
+/// Filter state of the connection: `x5t#S256` of its client certificate. It is there from the first request
+/// with a bound token on, whatever becomes of that and of later ones.
 const THUMBPRINT: &str = "session_binding.thumbprint";
 
 /// What was verified of an admitted request.
@@ -40,17 +41,13 @@ impl Outcome {
         strip(header)?;
         let verdict = self.verdict.name();
         host::set_filter_state(VERDICT, verdict);
-        let Some(thumbprint) = &self.thumbprint else {
-            return Ok(());
-        };
-        let thumbprint = thumbprint.to_base64url();
-        host::set_filter_state(THUMBPRINT, &thumbprint);
-        match header {
+        match (header, &self.thumbprint) {
             // An item of RFC 9651 with a parameter.
-            Some(name) => {
+            (Some(name), Some(thumbprint)) => {
+                let thumbprint = thumbprint.to_base64url();
                 host::add_request_header(name, &format!("{verdict};x5t=\"{thumbprint}\""))
             }
-            None => Ok(()),
+            _ => Ok(()),
         }
     }
 }
@@ -59,6 +56,16 @@ impl Outcome {
 pub(super) fn strip(header: Option<&str>) -> Result<(), HostFault> {
     host::remove_request_header(proof::HEADER)?;
     header.map_or(Ok(()), host::remove_request_header)
+}
+
+/// Has what is published of a connection last as long as it.
+pub(super) fn declare() {
+    host::declare_connection_state(THUMBPRINT);
+}
+
+/// Publishes which client certificate the connection has.
+pub(super) fn publish_certificate(thumbprint: &CertificateThumbprint) {
+    host::set_filter_state(THUMBPRINT, &thumbprint.to_base64url());
 }
 
 /// Publishes why a request is refused, or would be.

@@ -14,6 +14,7 @@ use super::host;
 use super::http::Http;
 use super::log::RefusalLog;
 use super::metrics::Metrics;
+use super::outcome;
 use super::purge::Purge;
 use super::readiness;
 use super::signatures::Signatures;
@@ -66,6 +67,7 @@ impl Root {
         if config.role == Role::Purge {
             return;
         }
+        outcome::declare();
         let signatures = Signatures::probe();
         host::log(LogLevel::Info, &format!("session binding: {signatures}"));
         readiness::report("verify_signature", signatures.are_by_host());

@@ -9,6 +9,7 @@ use crate::signature::{RustCrypto, SignatureVerifier};
 
 use super::host;
 use super::known_answers::{self, KnownAnswer};
+use super::protobuf;
 
 /// Envoy's foreign function.
 const VERIFY_SIGNATURE: &str = "verify_signature";
@@ -106,7 +107,7 @@ fn verify_by_host(
     let mut argument = Vec::with_capacity(spki.len() + message.len() + signature.len() + 32);
     let fields = [host_hash(algorithm)?.as_bytes(), spki, signature, message];
     for (number, field) in (1..).zip(fields) {
-        push_field(&mut argument, number, field);
+        protobuf::push_bytes(&mut argument, number, field);
     }
     let result = host::call_foreign_function(VERIFY_SIGNATURE, &argument).ok()?;
     Some(result.starts_with(&GOOD))
@@ -135,20 +136,4 @@ fn host_form(algorithm: Algorithm, signature: &[u8]) -> Option<Vec<u8>> {
         }
         _ => Some(signature.to_vec()),
     }
-}
-
-/// Appends a length-delimited protobuf field.
-fn push_field(message: &mut Vec<u8>, number: u8, value: &[u8]) {
-    const LENGTH_DELIMITED: u8 = 2;
-    message.push(number << 3 | LENGTH_DELIMITED);
-    let mut length = value.len();
-    loop {
-        let [low, ..] = length.to_le_bytes();
-        length >>= 7;
-        message.push(if length > 0 { low | 0x80 } else { low & 0x7f });
-        if length == 0 {
-            break;
-        }
-    }
-    message.extend_from_slice(value);
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use tls_session_binding::algorithm::Algorithm;
 use tls_session_binding::authorization::refuse_token_in_query;
-use tls_session_binding::cache::{BindingCache, Presentation, SharedBindings};
+use tls_session_binding::cache::{BindingCache, Presentation, SharedBindings, SharedEntry};
 use tls_session_binding::certificate::ClientCertificate;
 use tls_session_binding::challenge::Challenge;
 use tls_session_binding::config::Config;
@@ -133,29 +133,35 @@ impl Judge {
             Step::Next(bound) => bound,
         };
         let connection = connection(situation, config)?;
+        let proved = match bound.authenticate(&connection, now)? {
+            Step::Done(admitted) => return Ok(admitted.verdict()),
+            Step::Next(proved) => proved,
+        };
         let shared = SharedBindings::new(
             config.cache,
             generation(&situation.config),
             situation.connection_id,
         );
-        let presentation = bound.presentation(rule, &connection.exporter);
-        if let (Some(shared), Some(presented)) = (&shared, &presentation) {
+        let presented = proved.presentation(rule, &connection.exporter);
+        let entry = shared.as_ref().zip(presented).map(|(shared, presented)| {
             let value = self.shared.entry(shared.slot()).or_default();
-            if let Some(known) = shared.find(value, presented, &connection.certificate, now) {
-                return Ok(Admitted::Known(known).verdict());
-            }
+            shared.look_up(value.clone(), presented)
+        });
+        let find = |entry: &SharedEntry<'_>| entry.find(&connection.certificate, now);
+        if let Some(known) = entry.as_ref().and_then(find) {
+            return Ok(Admitted::Known(known).verdict());
         }
-        let admitted = bound.verify(&connection, rule, now, &Counting(&self.signatures))?;
-        if let Admitted::SessionBound(binding) = &admitted {
-            self.remember_jti(binding, situation, &connection.exporter)?;
-            let limits = config.cache;
-            let local = self.local.entry(situation.config.clone());
-            local
-                .or_insert_with(|| BindingCache::new(limits))
-                .insert(binding, now);
-            self.share(shared.as_ref(), binding, now);
+        let binding = proved.verify(&connection, rule, now, &Counting(&self.signatures))?;
+        self.remember_jti(&binding, situation, &connection.exporter)?;
+        let local = self.local.entry(situation.config.clone());
+        local
+            .or_insert_with(|| BindingCache::new(config.cache))
+            .insert(&binding, now);
+        let next = entry.and_then(|entry| entry.insert(&binding, now));
+        if let (Some(shared), Some(next)) = (shared, next) {
+            self.shared.insert(shared.slot(), next);
         }
-        Ok(admitted.verdict())
+        Ok(Admitted::SessionBound(binding).verdict())
     }
 
     fn remember_jti(
@@ -172,16 +178,6 @@ impl Judge {
         let bucket = slot.remember(bucket, binding.acceptable_until(), situation.now)?;
         self.replay.insert(slot.bucket(), bucket);
         Ok(())
-    }
-
-    fn share(&mut self, shared: Option<&SharedBindings>, binding: &VerifiedBinding<'_>, now: u64) {
-        let Some(shared) = shared else {
-            return;
-        };
-        let value = self.shared.entry(shared.slot()).or_default();
-        if let Some(next) = shared.insert(value, binding, now) {
-            *value = next;
-        }
     }
 }
 

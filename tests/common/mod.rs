@@ -13,3 +13,4 @@ pub(crate) mod parts;
 pub(crate) mod recipe;
 pub(crate) mod scene;
 pub(crate) mod template;
+pub(crate) mod verified;

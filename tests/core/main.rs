@@ -11,6 +11,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cache;
 mod catalogue;
 mod config;
 mod mutation;

@@ -1,0 +1,112 @@
+//! What the binding cache keeps of a connection, and for how long.
+
+use tls_session_binding::cache::{BindingCache, CacheLimits, SharedBindings};
+
+use crate::common::recipe::Recipe;
+use crate::common::scene::Scene;
+use crate::common::verified::Request;
+
+const LIMITS: CacheLimits = CacheLimits {
+    connections: 2,
+    tokens_per_connection: 2,
+    max_binding_age: None,
+};
+
+/// A request on a connection of its own.
+fn on_connection(number: u8, recipe: &Recipe) -> Request {
+    let scene = Scene {
+        exporter: [number; 32],
+        ..Scene::default()
+    };
+    Request::of(&scene, recipe)
+}
+
+/// A proof for one request only.
+fn per_request() -> Recipe {
+    let mut recipe = Recipe::default();
+    let jti = Some("\"once\"".to_owned());
+    recipe.proof.claims.insert("jti".to_owned(), jti);
+    recipe
+}
+
+/// Verifies a request and keeps it.
+fn insert(cache: &mut BindingCache, request: &Request) {
+    cache.insert(&request.verify(&request.lines()), request.situation.now);
+}
+
+fn knows_certificate(cache: &BindingCache, request: &Request) -> bool {
+    cache
+        .certificate(&request.connection.exporter)
+        .is_some_and(|known| known.thumbprint() == request.connection.certificate.thumbprint())
+}
+
+#[test]
+fn a_certificate_is_kept_for_the_connection_on_which_it_verified_something_and_goes_with_it() {
+    for recipe in [Recipe::default(), per_request()] {
+        let (one, other) = (on_connection(1, &recipe), on_connection(2, &recipe));
+        let mut cache = BindingCache::new(LIMITS);
+        assert!(!knows_certificate(&cache, &one));
+        insert(&mut cache, &one);
+        assert!(knows_certificate(&cache, &one));
+        assert!(!knows_certificate(&cache, &other));
+        cache.purge(&one.connection.exporter);
+        assert!(!knows_certificate(&cache, &one));
+    }
+}
+
+#[test]
+fn the_connection_that_came_first_goes_when_there_are_too_many() {
+    let requests = [1, 2, 3].map(|number| on_connection(number, &per_request()));
+    let mut cache = BindingCache::new(LIMITS);
+    for request in &requests {
+        insert(&mut cache, request);
+    }
+    let known = requests
+        .each_ref()
+        .map(|request| knows_certificate(&cache, request));
+    assert_eq!(known, [false, true, true]);
+}
+
+#[test]
+fn a_proof_for_one_request_is_not_kept_and_nothing_is_with_the_cache_off() {
+    let (connection_level, per_request) = (
+        on_connection(1, &Recipe::default()),
+        on_connection(1, &per_request()),
+    );
+    let mut cache = BindingCache::new(LIMITS);
+    insert(&mut cache, &per_request);
+    assert_eq!(cache.bindings(), 0);
+    insert(&mut cache, &connection_level);
+    assert_eq!(cache.bindings(), 1);
+
+    let mut off = BindingCache::new(CacheLimits {
+        connections: 0,
+        ..LIMITS
+    });
+    insert(&mut off, &connection_level);
+    assert_eq!(off.bindings(), 0);
+    assert!(!knows_certificate(&off, &connection_level));
+}
+
+#[test]
+fn shared_memory_takes_what_was_verified_for_the_presentation_that_was_looked_up_and_nothing_else()
+{
+    let requests = [0, 1].map(|user| Request::new("p256", "ES256", user));
+    let lines = requests.each_ref().map(Request::lines);
+    let [one, other] = [0, 1].map(|number| requests[number].verify(&lines[number]));
+    let (now, certificate) = (
+        requests[0].situation.now,
+        &requests[0].connection.certificate,
+    );
+    let shared = SharedBindings::new(LIMITS, 1, 1).unwrap();
+    let entry = shared.look_up(Vec::new(), one.presentation());
+    assert_eq!(entry.insert(&other, now), None);
+
+    let value = entry.insert(&one, now).unwrap();
+    let found = |presented| {
+        let entry = shared.look_up(value.clone(), presented);
+        entry.find(certificate, now).is_some()
+    };
+    assert!(found(one.presentation()));
+    assert!(!found(other.presentation()));
+}
