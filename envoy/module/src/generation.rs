@@ -1,25 +1,23 @@
 //! One reading of the files: what the connections opened since then use.
 
-use std::fmt::Display;
 use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{
-    ClientConfig, ClientConnection, Connection, Error, RootCertStore, ServerConfig,
-    ServerConnection,
-};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, Connection, Error, ServerConfig, ServerConnection};
+use rustls_pki_types::ServerName;
 use tls_session_binding_client::signer::Signer;
 
-use crate::certificate::Certificate;
 use crate::config::peer::Presence;
 use crate::config::{Config, Direction, Mistakes};
 use crate::files::Contents;
 use crate::verifier::{ClientVerifier, Memo, Recheck, ServerVerifier, no_name};
+
+mod material;
+
+use material::{Trust, certified_key, expiry, mistake};
 
 /// Identity, authorities and lists as they were when the files were read.
 ///
@@ -107,41 +105,6 @@ impl Generation {
     #[must_use]
     pub fn expires_at(&self) -> u64 {
         self.expires_at
-    }
-}
-
-/// Authorities and what they revoked.
-struct Trust {
-    roots: Arc<RootCertStore>,
-    crls: Vec<CertificateRevocationListDer<'static>>,
-}
-
-impl Trust {
-    fn read(contents: &Contents) -> Result<Self, Mistakes> {
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(&contents.ca) {
-            let certificate = certificate.map_err(|error| mistake("peer.ca", error))?;
-            roots
-                .add(certificate)
-                .map_err(|error| mistake("peer.ca", error))?;
-        }
-        let mut crls = Vec::new();
-        for (index, pem) in contents.crls.iter().enumerate() {
-            let before = crls.len();
-            for crl in CertificateRevocationListDer::pem_slice_iter(pem) {
-                crls.push(crl.map_err(|error| mistake(&format!("peer.crls[{index}]"), error))?);
-            }
-            if crls.len() == before {
-                return Err(mistake(
-                    &format!("peer.crls[{index}]"),
-                    "holds no revocation list",
-                ));
-            }
-        }
-        Ok(Self {
-            roots: Arc::new(roots),
-            crls,
-        })
     }
 }
 
@@ -233,32 +196,4 @@ fn alpn(config: &Config) -> Vec<Vec<u8>> {
         .iter()
         .map(|name| name.clone().into_bytes())
         .collect()
-}
-
-fn certified_key(contents: &Contents, provider: &CryptoProvider) -> Result<CertifiedKey, Mistakes> {
-    let chain = CertificateDer::pem_slice_iter(&contents.certificate_chain)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| mistake("identity.certificate_chain", error))?;
-    if chain.is_empty() {
-        return Err(mistake(
-            "identity.certificate_chain",
-            "holds no certificate in PEM",
-        ));
-    }
-    // The error of the parser is not shown: it may quote the file.
-    let key = PrivateKeyDer::from_pem_slice(&contents.private_key)
-        .map_err(|_| mistake("identity.private_key", "holds no private key in PEM"))?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| mistake("identity", error))
-}
-
-fn expiry(key: &CertifiedKey) -> Result<u64, Mistakes> {
-    let unreadable = || mistake("identity.certificate_chain", "holds no certificate in PEM");
-    let leaf = key.end_entity_cert().map_err(|_| unreadable())?;
-    Certificate::of_der(leaf)
-        .map(|leaf| leaf.not_after())
-        .map_err(|_| unreadable())
-}
-
-fn mistake(key: &str, what: impl Display) -> Mistakes {
-    Mistakes::one(format!("{key}: {what}"))
 }

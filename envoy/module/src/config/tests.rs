@@ -1,3 +1,5 @@
+use rustls::{CipherSuite, SupportedCipherSuite};
+
 use super::peer::Presence;
 use super::*;
 
@@ -17,6 +19,13 @@ fn certificate_key_and_ca_are_enough_and_the_defaults_are_the_strict_ones() {
     assert!(config.peer.allow.is_empty());
     assert_eq!(config.tls.versions, [&rustls::version::TLS13]);
     assert_eq!(config.tls.alpn, ["h2", "http/1.1"]);
+    let suites = &config.tls.cipher_suites;
+    let all = rustls::crypto::aws_lc_rs::DEFAULT_CIPHER_SUITES;
+    assert!(suites.len() == all.len() && all.iter().all(|suite| suites.contains(suite)));
+    assert_eq!(
+        suites.first().map(SupportedCipherSuite::suite),
+        Some(CipherSuite::TLS13_AES_128_GCM_SHA256)
+    );
     assert_eq!(
         config.tls.groups.first().map(|group| group.name()),
         Some(rustls::NamedGroup::X25519MLKEM768)

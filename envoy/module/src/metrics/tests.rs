@@ -1,0 +1,73 @@
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::*;
+
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Exporter for Seen {
+    fn add(&self, counter: usize, value: u64) {
+        *self
+            .0
+            .lock()
+            .unwrap()
+            .entry(counter_names()[counter].clone())
+            .or_default() += value;
+    }
+
+    fn set(&self, gauge: usize, value: u64) {
+        self.0
+            .lock()
+            .unwrap()
+            .insert(gauge_names()[gauge].clone(), value);
+    }
+}
+
+#[test]
+fn every_counter_has_a_name_of_its_own() {
+    let names = counter_names();
+    assert_eq!(names.len(), TOTAL);
+    assert_eq!(names.iter().collect::<HashSet<_>>().len(), TOTAL);
+}
+
+#[test]
+fn counts_are_handed_over_once_under_their_names() {
+    let (cluster, process) = (Seen::default(), Seen::default());
+    let metrics = Metrics::new();
+    metrics.register(Box::new(cluster.clone()), Scope::Cluster);
+    let preferred = metrics.register(Box::new(process.clone()), Scope::Process);
+    for counter in [
+        Counter::WaitsExpired,
+        Counter::WaitsExpired,
+        Counter::Panics,
+    ] {
+        metrics.add(counter_index(counter));
+    }
+    metrics.add(handshake_index(Direction::Downstream, Handshake::Done));
+    metrics.add(handshake_index(
+        Direction::Upstream,
+        Handshake::Failed(Failure::Closed),
+    ));
+    metrics.flush([Some(5), None]);
+    metrics.flush([None, None]);
+    let seen = process.0.lock().unwrap();
+    let expected = [
+        ("downstream.certificate_expires_at", 5),
+        ("downstream.handshakes", 1),
+        ("panics", 1),
+        ("upstream.handshakes_failed.closed", 1),
+        ("waits.expired", 2),
+    ];
+    let expected = expected.map(|(name, value)| (format!("tls_session_binding.{name}"), value));
+    assert!(
+        seen.iter()
+            .map(|(name, value)| (name.clone(), *value))
+            .eq(expected),
+        "{seen:?}"
+    );
+    metrics.forget(preferred);
+    metrics.add(counter_index(Counter::Panics));
+    metrics.flush([None, None]);
+    assert_eq!(cluster.0.lock().unwrap().len(), 1);
+}
