@@ -1,0 +1,102 @@
+//! Keys and defaults of the filter's configuration.
+
+use std::collections::BTreeSet;
+
+use tls_session_binding::config::Config;
+
+use super::{read, table};
+
+/// The README's rows: key, default, meaning.
+fn rows(readme: &str) -> Vec<[&str; 3]> {
+    table(readme, "### Configuration of the filter")
+}
+
+#[test]
+fn every_configuration_key_is_documented_and_exists() {
+    let readme = read("README.md");
+    let documented: BTreeSet<_> = rows(&readme)
+        .iter()
+        .map(|[key, ..]| key.trim_matches('`').to_owned())
+        .collect();
+    let code = read("src/config.rs");
+    let (_, claims) = code.split_once("fn read_required_claims(").unwrap();
+    let (claims, _) = claims.split_once("\n}\n").unwrap();
+    let root = keys(&code, "root").chain(keys(claims, "section"));
+    let in_code: BTreeSet<_> = root.chain(section_keys(&code)).collect();
+    // Sections are documented by their keys.
+    let sections = ["exporter", "client_certificate", "cache"].map(ToOwned::to_owned);
+    let in_code: BTreeSet<_> = in_code.difference(&sections.into()).cloned().collect();
+    assert_eq!(documented, in_code);
+}
+
+#[test]
+fn every_key_of_a_rule_is_documented() {
+    let readme = read("README.md");
+    let (_, text) = readme.split_once("Each of the `rules` has").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let code = read("src/config.rs");
+    let (_, rule) = code.split_once("fn read_rule(").unwrap();
+    let (rule, _) = rule.split_once("fn refuse_same_names").unwrap();
+    let found: Vec<_> = keys(rule, "section").collect();
+    assert!(found.len() >= 6, "{found:?}");
+    for key in found {
+        assert!(text.contains(&format!("`{key}`")), "{key}");
+    }
+}
+
+/// What the table calls a default changes nothing when it is written out.
+#[test]
+fn every_default_is_that_of_the_code() {
+    let readme = read("README.md");
+    let mut compared = 0;
+    for [key, default, _] in rows(&readme) {
+        let words: Vec<_> = default.split('`').skip(1).step_by(2).collect();
+        let value = match words[..] {
+            // There is none.
+            [] => continue,
+            [list] if list.contains(' ') && !list.starts_with('[') => {
+                format!(r#"["{}"]"#, list.replace(' ', r#"",""#))
+            }
+            [value] if value.starts_with('[') || value.parse::<u64>().is_ok() => value.to_owned(),
+            [value] => format!(r#""{value}""#),
+            _ => panic!("{default}"),
+        };
+        let key = key.trim_matches('`');
+        let text = match key.split_once('.') {
+            Some((section, key)) => format!(r#"{{"{section}":{{"{key}":{value}}}}}"#),
+            None => format!(r#"{{"{key}":{value}}}"#),
+        };
+        assert_eq!(
+            Config::parse(text.as_bytes()),
+            Config::parse(b"{}"),
+            "{text}"
+        );
+        compared += 1;
+    }
+    assert!(compared >= 15, "{compared}");
+}
+
+/// Keys that a function of `src/config.rs` takes from a section of that name.
+fn keys<'a>(code: &'a str, section: &str) -> impl Iterator<Item = String> + use<'a> {
+    let call = format!("{section}.");
+    let calls: Vec<_> = code.split(&call).skip(1).collect();
+    calls.into_iter().filter_map(|rest| {
+        let (method, arguments) = rest.split_once('(')?;
+        let takes = ["value", "source", "seconds", "section", "sections", "count"];
+        let argument = arguments.trim_start().strip_prefix('"')?;
+        let key = argument.split_once('"')?.0.to_owned();
+        takes.contains(&method).then_some(key)
+    })
+}
+
+fn section_keys(code: &str) -> impl Iterator<Item = String> {
+    let (_, cache) = code.split_once("fn read_cache(").unwrap();
+    let (cache, _) = cache.split_once("\n}\n").unwrap();
+    let cache = cache.replace("section\n            .", "section.");
+    let cache = keys(&cache, "section");
+    let cache: Vec<_> = cache.map(|key| format!("cache.{key}")).collect();
+    let sources = ["exporter", "client_certificate"];
+    let keys = ["property", "encoding"];
+    let sources = sources.map(|source| keys.map(|key| format!("{source}.{key}")));
+    cache.into_iter().chain(sources.into_iter().flatten())
+}
