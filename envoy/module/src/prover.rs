@@ -4,6 +4,7 @@
 //! again, on another connection. What the application sent as a proof is removed in any case.
 
 use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::aws_lc_rs;
@@ -18,18 +19,25 @@ use crate::config::Mistakes;
 use crate::config::prover::{Claims, ProverConfig, Unproved};
 use crate::metrics::{Counter, count};
 use crate::upstream::{self, Upstream};
+use crate::waiting;
 
 /// Header that carries the proof.
 const PROOF: &str = "session-binding-proof";
 /// What the challenge of a refused proof says (PROTOCOL 3.5).
 const INVALID_PROOF: &[u8] = b"error=\"invalid_proof\"";
+/// Attempts that were numbered.
+static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
 /// Bytes of a `jti`: more than can be guessed or collide.
 const ID_BYTES: usize = 16;
 
 /// Envoy's side of one attempt to send a request.
 pub trait Exchange {
-    /// Id of the connection that it goes out on; `None` as long as it has none.
+    /// Id of the connection that the latest attempt goes out on; `None` as long as it has none.
     fn connection_id(&self) -> Option<u64>;
+    /// The number that the latest attempt gave itself, if any did.
+    fn latest_attempt(&self) -> Option<u32>;
+    /// Tells all attempts of this request which is the latest.
+    fn set_latest_attempt(&self, attempt: u32);
     /// Shows all values of a request header.
     fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]]));
     /// Shows all values of a response header.
@@ -57,11 +65,24 @@ pub enum Step {
 /// One attempt, between its hooks.
 #[derive(Debug, Default)]
 pub struct Attempt {
+    /// Tells it from those that wait.
+    number: u32,
     /// The token that a proof is to be made for.
     token: Option<AccessTokenHash>,
     claims: Claims,
-    /// The connection-level proof that was sent, and its connection.
-    sent: Option<(Proof, Rc<Upstream>)>,
+    /// The connection that a proof was made for. Envoy's answer is that of the latest attempt: with
+    /// hedging, another one's.
+    connection: Option<Rc<Upstream>>,
+    /// The connection-level proof that was sent.
+    sent: Option<Proof>,
+}
+
+impl Attempt {
+    /// Whether it has its connection, when it has waited for one: the connection of a later attempt, which
+    /// only hedging makes while this one lives, is not its own.
+    pub fn has_connection(&self, exchange: &dyn Exchange) -> bool {
+        exchange.connection_id().is_some() && exchange.latest_attempt() == Some(self.number)
+    }
 }
 
 /// Why a request is not sent.
@@ -119,19 +140,33 @@ impl Prover {
             Ok(Some(token)) => {
                 attempt.token = Some(token);
                 attempt.claims = claims.unwrap_or(self.config.claims);
-                if exchange.connection_id().is_none() {
+                let waits = exchange.connection_id().is_none();
+                // With hedging, an earlier attempt may wait, and take this one's connection for its own.
+                if waits || waiting::anyone() {
+                    attempt.number = ATTEMPTS.fetch_add(1, Relaxed);
+                    exchange.set_latest_attempt(attempt.number);
+                }
+                if waits {
                     count(Counter::Waits);
                     return Step::Wait {
                         until: Instant::now() + self.config.max_wait,
                     };
                 }
-                self.resume(exchange, attempt)
+                self.send(exchange, attempt)
             }
         }
     }
 
     /// The request has its connection, or has waited too long.
     pub fn resume(&self, exchange: &dyn Exchange, attempt: &mut Attempt) -> Step {
+        if attempt.has_connection(exchange) {
+            self.send(exchange, attempt)
+        } else {
+            refuse(exchange, Refusal::NoConnection)
+        }
+    }
+
+    fn send(&self, exchange: &dyn Exchange, attempt: &mut Attempt) -> Step {
         match self.prove(exchange, attempt) {
             Ok(proof) => {
                 exchange.set_request_header(PROOF, Some(proof.as_str().as_bytes()));
@@ -143,6 +178,9 @@ impl Prover {
 
     /// The response's headers are there: a refused proof is not sent again.
     pub fn response(&self, exchange: &dyn Exchange, attempt: &mut Attempt) {
+        // Attempts share the request's headers: an internal redirect would take the proof to a cluster
+        // without prover.
+        exchange.set_request_header(PROOF, None);
         let mut refused = false;
         exchange.response_header("www-authenticate", &mut |values| {
             refused = values.iter().any(|value| contains(value, INVALID_PROOF));
@@ -151,16 +189,20 @@ impl Prover {
             return;
         }
         count(Counter::ProofsRefused);
-        if let (Some(token), Some((proof, connection))) = (&attempt.token, attempt.sent.take()) {
+        if let (Some(token), Some(connection), Some(proof)) =
+            (&attempt.token, &attempt.connection, attempt.sent.take())
+        {
             connection.refused(token, &proof, now());
         }
     }
 
     /// The response seems to be complete: whether its end was a connection cut off.
-    pub fn response_is_truncated(&self, exchange: &dyn Exchange) -> bool {
-        let connection = exchange
-            .connection_id()
-            .and_then(|id| upstream::CONNECTIONS.recall(id));
+    pub fn response_is_truncated(&self, exchange: &dyn Exchange, attempt: &Attempt) -> bool {
+        let recall = || {
+            let id = exchange.connection_id()?;
+            upstream::CONNECTIONS.recall(id)
+        };
+        let connection = attempt.connection.clone().or_else(recall);
         let truncated = connection.is_some_and(|connection| connection.is_truncated());
         if truncated {
             count(Counter::ResponsesTruncated);
@@ -197,6 +239,7 @@ impl Prover {
             .recall(id)
             .ok_or(Refusal::Unprovable)?;
         let token = attempt.token.as_ref().ok_or(Refusal::Unprovable)?;
+        attempt.connection = Some(Rc::clone(&connection));
         if !attempt.claims.is_empty() {
             return proof_of_request(exchange, &connection, token, attempt.claims)
                 .map_err(|_| Refusal::Unprovable);
@@ -210,7 +253,7 @@ impl Prover {
             Origin::Made => Counter::ProofsMade,
             Origin::Reused => Counter::ProofsReused,
         });
-        attempt.sent = Some((proof.clone(), connection));
+        attempt.sent = Some(proof.clone());
         Ok(proof)
     }
 }

@@ -58,6 +58,12 @@ pub fn park(parked: Box<dyn Parked>, until: Instant) -> Place {
     Place { queue, number }
 }
 
+/// Whether a request waits on this worker.
+#[must_use]
+pub fn anyone() -> bool {
+    QUEUE.with(|queue| !queue.waiting().is_empty())
+}
+
 /// Something on this worker may have given a waiting request its connection.
 pub fn wake() {
     QUEUE.with(|queue| queue.wake());

@@ -106,6 +106,19 @@ unsafe extern "C" {
     pub(super) fn envoy_dynamic_module_callback_http_get_upstream_connection_id(
         filter: *mut c_void,
     ) -> u64;
+    pub(super) fn envoy_dynamic_module_callback_http_get_metadata_number(
+        filter: *mut c_void,
+        source: u32,
+        namespace: Buffer,
+        key: Buffer,
+        number: *mut f64,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_set_dynamic_metadata_number(
+        filter: *mut c_void,
+        namespace: Buffer,
+        key: Buffer,
+        number: f64,
+    );
     pub(super) fn envoy_dynamic_module_callback_http_filter_continue_decoding(filter: *mut c_void);
     pub(super) fn envoy_dynamic_module_callback_http_filter_reset_stream(
         filter: *mut c_void,

@@ -10,6 +10,11 @@ use crate::prover::Exchange;
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 2;
 
+/// Metadata of the request, which all attempts to send it share.
+const DYNAMIC: u32 = 0;
+const NAMESPACE: Buffer = Buffer::of(b"tls_session_binding");
+const LATEST_ATTEMPT: Buffer = Buffer::of(b"latest_attempt");
+
 /// More values of one header than this are not looked at: two are too many already.
 const MAX_VALUES: usize = 8;
 
@@ -52,6 +57,38 @@ impl Exchange for EnvoyExchange {
         let id =
             unsafe { envoy::envoy_dynamic_module_callback_http_get_upstream_connection_id(self.0) };
         (id != 0).then_some(id)
+    }
+
+    fn latest_attempt(&self) -> Option<u32> {
+        let mut number = 0.0;
+        // SAFETY: as for `connection_id`; Envoy writes the number.
+        let found = unsafe {
+            envoy::envoy_dynamic_module_callback_http_get_metadata_number(
+                self.0,
+                DYNAMIC,
+                NAMESPACE,
+                LATEST_ATTEMPT,
+                &raw mut number,
+            )
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "what `set_latest_attempt` wrote; the cast of any other number is defined"
+        )]
+        found.then_some(number as u32)
+    }
+
+    fn set_latest_attempt(&self, attempt: u32) {
+        // SAFETY: as for `connection_id`; Envoy copies the names.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_set_dynamic_metadata_number(
+                self.0,
+                NAMESPACE,
+                LATEST_ATTEMPT,
+                attempt.into(),
+            );
+        }
     }
 
     fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {

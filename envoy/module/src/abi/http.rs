@@ -53,6 +53,11 @@ impl Slot {
         }
     }
 
+    pub(super) fn has_connection(&self, filter: *mut c_void) -> bool {
+        let attempt = &self.state.borrow().attempt;
+        attempt.has_connection(&EnvoyExchange(filter))
+    }
+
     /// It has waited: for a connection that it has now, or too long.
     pub(super) fn resume(&self, filter: *mut c_void) {
         let exchange = EnvoyExchange(filter);
@@ -195,7 +200,9 @@ extern "C" fn envoy_dynamic_module_on_http_filter_response_body(
 fn received(slot: &Slot, filter: *mut c_void, end_of_stream: bool) -> u32 {
     let truncated = end_of_stream
         && guard(true, || {
-            slot.prover().response_is_truncated(&EnvoyExchange(filter))
+            let attempt = &slot.state.borrow().attempt;
+            slot.prover()
+                .response_is_truncated(&EnvoyExchange(filter), attempt)
         });
     if !truncated {
         return CONTINUE;

@@ -34,10 +34,8 @@ impl Waiter {
 
 impl Parked for Waiter {
     fn has_connection(&self) -> bool {
-        // SAFETY: the slot leaves the queue when Envoy destroys the filter, so the filter is alive.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_http_get_upstream_connection_id(self.filter) != 0
-        }
+        // SAFETY: the slot leaves the queue when Envoy destroys the filter, so both are alive.
+        unsafe { &*self.slot }.has_connection(self.filter)
     }
 
     fn alarm(&self) {

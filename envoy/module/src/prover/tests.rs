@@ -15,6 +15,7 @@ struct Request {
     connection: Cell<Option<u64>>,
     headers: RefCell<HashMap<String, Vec<Vec<u8>>>>,
     challenge: RefCell<Vec<Vec<u8>>>,
+    latest: Cell<Option<u32>>,
     answered: Cell<Option<u32>>,
 }
 
@@ -47,6 +48,14 @@ impl Request {
 impl Exchange for Request {
     fn connection_id(&self) -> Option<u64> {
         self.connection.get()
+    }
+
+    fn latest_attempt(&self) -> Option<u32> {
+        self.latest.get()
+    }
+
+    fn set_latest_attempt(&self, attempt: u32) {
+        self.latest.set(Some(attempt));
     }
 
     fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
@@ -273,6 +282,47 @@ fn a_refused_proof_is_not_sent_again_on_any_connection() {
 }
 
 #[test]
+fn an_attempt_that_waits_does_not_take_the_connection_of_a_later_one_for_its_own() {
+    struct Nothing;
+    impl waiting::Parked for Nothing {
+        fn has_connection(&self) -> bool {
+            false
+        }
+        fn alarm(&self) {}
+        fn resume(&self) {}
+    }
+    let ends = Ends::new();
+    let prover = prover("");
+    connect(&ends, 2);
+    let request = Request::on(None, &[("authorization", TOKEN)]);
+    let (mut first, mut second) = (Attempt::default(), Attempt::default());
+    let Step::Wait { until } = prover.request(&request, &mut first, None) else {
+        panic!("it has no connection to go out on");
+    };
+    let _place = waiting::park(Box::new(Nothing), until);
+    // Envoy makes a second attempt, and tells both of its connection.
+    request.connection.set(Some(2));
+    let step = prover.request(&request, &mut second, None);
+    assert_eq!(step, Step::Continue);
+    assert!(!first.has_connection(&request));
+    assert_eq!(prover.resume(&request, &mut first), Step::Answered);
+    assert_eq!(request.answered.get(), Some(503));
+}
+
+#[test]
+fn a_proof_does_not_outlive_its_attempt() {
+    let ends = Ends::new();
+    let prover = prover("");
+    connect(&ends, 1);
+    let request = Request::on(Some(1), &[("authorization", TOKEN)]);
+    let mut attempt = Attempt::default();
+    prover.request(&request, &mut attempt, None);
+    assert!(request.proof().is_some());
+    prover.response(&request, &mut attempt);
+    assert_eq!(request.proof(), None);
+}
+
+#[test]
 fn other_refusals_leave_the_proof_as_it_is() {
     let ends = Ends::new();
     let prover = prover("");
@@ -280,15 +330,13 @@ fn other_refusals_leave_the_proof_as_it_is() {
     let request = Request::on(Some(1), &[("authorization", TOKEN)]);
     let mut attempt = Attempt::default();
     prover.request(&request, &mut attempt, None);
+    let before = request.proof();
     request
         .challenge
         .borrow_mut()
         .push(b"Bearer error=\"invalid_token\"".to_vec());
     prover.response(&request, &mut attempt);
-    assert_eq!(
-        send(&prover, 1, &[("authorization", TOKEN)]),
-        request.proof()
-    );
+    assert_eq!(send(&prover, 1, &[("authorization", TOKEN)]), before);
 }
 
 #[test]
@@ -296,10 +344,21 @@ fn a_connection_that_was_cut_off_is_known_when_its_response_seems_complete() {
     let ends = Ends::new();
     let prover = prover("");
     connect(&ends, 1);
-    let request = Request::on(Some(1), &[]);
-    assert!(!prover.response_is_truncated(&request));
-    upstream::CONNECTIONS.recall(1).unwrap().mark_truncated();
-    assert!(prover.response_is_truncated(&request));
+    connect(&ends, 2);
+    let cut_off = || upstream::CONNECTIONS.recall(1).unwrap().mark_truncated();
+    let (unproved, mut proved) = (Attempt::default(), Attempt::default());
+    let request = Request::on(Some(1), &[("authorization", TOKEN)]);
+    prover.request(&request, &mut proved, None);
+    for attempt in [&unproved, &proved] {
+        assert!(!prover.response_is_truncated(&request, attempt));
+    }
+    cut_off();
+    for attempt in [&unproved, &proved] {
+        assert!(prover.response_is_truncated(&request, attempt));
+    }
+    // With hedging, Envoy names the connection of the latest attempt.
+    request.connection.set(Some(2));
+    assert!(prover.response_is_truncated(&request, &proved));
 }
 
 #[test]

@@ -66,6 +66,7 @@ pub struct Stream {
     pub headers: RefCell<HashMap<String, String>>,
     pub continued: Cell<u32>,
     pub answered: Cell<u32>,
+    pub latest_attempt: Cell<Option<f64>>,
 }
 
 /// Streams for which an event was scheduled, by address.
@@ -190,6 +191,17 @@ callbacks! {
             }
         }
         found.is_some()
+    }
+    envoy_dynamic_module_callback_http_get_metadata_number(
+        stream: *mut c_void, _source: u32, _namespace: Buffer, _key: Buffer,
+        number: *mut f64) -> bool {
+        let latest = this::<Stream>(stream).latest_attempt.get();
+        // SAFETY: the module passes a place for the number.
+        latest.inspect(|latest| unsafe { number.write(*latest) }).is_some()
+    }
+    envoy_dynamic_module_callback_http_set_dynamic_metadata_number(
+        stream: *mut c_void, _namespace: Buffer, _key: Buffer, number: f64) {
+        this::<Stream>(stream).latest_attempt.set(Some(number));
     }
     envoy_dynamic_module_callback_http_set_header(
         stream: *mut c_void, _map: u32, key: Buffer, value: Buffer) -> bool {
