@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use p256::pkcs8::der::pem::LineEnding;
+use p256::pkcs8::{PrivateKeyInfo, SecretDocument};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
@@ -179,8 +181,19 @@ fn write_pair(
     certificate: &str,
     key: &KeyPair,
 ) -> Result<(), DevError> {
-    files::write_private(&directory.join(format!("{name}.key")), &key.serialize_pem())?;
+    files::write_private(&directory.join(format!("{name}.key")), &private_key(key)?)?;
     files::write_public(&directory.join(format!("{name}.pem")), certificate)
+}
+
+/// PKCS#8 in its first version, without the public key: not every OpenSSL reads an Ed25519 key in the second.
+fn private_key(key: &KeyPair) -> Result<String, rcgen::Error> {
+    let unreadable = |_| rcgen::Error::CouldNotParseKeyPair;
+    let der = key.serialize_der();
+    let whole = PrivateKeyInfo::try_from(&*der).map_err(unreadable)?;
+    let first_version = PrivateKeyInfo::new(whole.algorithm, whole.private_key);
+    let document = SecretDocument::encode_msg(&first_version);
+    let pem = document.and_then(|document| document.to_pem("PRIVATE KEY", LineEnding::LF));
+    Ok(pem.map_err(|error| unreadable(error.into()))?.to_string())
 }
 
 fn refuse_foreign_ca(directory: &Path) -> Result<(), DevError> {

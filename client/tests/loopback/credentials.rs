@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use p256::pkcs8::{PrivateKeyInfo, SecretDocument, Version};
 use serde_json::{Value, json};
 use tls_session_binding::base64url;
 use tls_session_binding::certificate::ClientCertificate;
@@ -68,6 +69,20 @@ fn private_keys_are_readable_by_their_owner_only() {
             0o600,
             "{key:?}"
         );
+    }
+}
+
+/// Not every OpenSSL reads an Ed25519 key in version 2, which has the public key in it.
+#[test]
+fn private_keys_are_pkcs8_of_the_first_version() {
+    let directory = tempfile::tempdir().unwrap();
+    output_of(&["pki", text(directory.path())]);
+    for name in ["client", "client-p384", "client-rsa", "client-ed25519"] {
+        let pem = std::fs::read_to_string(directory.path().join(format!("{name}.key"))).unwrap();
+        let (label, der) = SecretDocument::from_pem(&pem).unwrap();
+        assert_eq!(label, "PRIVATE KEY", "{name}");
+        let key = PrivateKeyInfo::try_from(der.as_bytes()).unwrap();
+        assert_eq!(key.version(), Version::V1, "{name}");
     }
 }
 
