@@ -1,9 +1,9 @@
 //! Who may connect, and what is known then.
 
 use rcgen::ExtendedKeyUsagePurpose;
-use rustls::SignatureScheme;
 use rustls::client::ResolvesClientCert;
 use rustls::sign::CertifiedKey;
+use rustls::{NamedGroup, SignatureScheme};
 
 use super::*;
 
@@ -185,6 +185,20 @@ fn a_session_from_before_a_change_of_the_allow_list_is_not_resumed() {
     // Envoy makes a new factory of a changed configuration.
     let server = endpoint(&config, Direction::Downstream);
     assert!(Pair::refused(&Ends { server, ..ends }).contains("allow-list"));
+}
+
+#[test]
+fn the_key_exchange_withstands_quantum_computers_where_both_ends_can() {
+    for (offered, expected) in [
+        ("", NamedGroup::X25519MLKEM768),
+        (r#", "groups": ["X25519"]"#, NamedGroup::X25519),
+    ] {
+        let ends = Ends::with("", offered, &Says::default());
+        let server = endpoint(&ends.server_files.config("", ""), Direction::Downstream);
+        let pair = Pair::established(&Ends { server, ..ends });
+        let group = pair.client.negotiated_key_exchange_group().unwrap();
+        assert_eq!(group.name(), expected);
+    }
 }
 
 #[test]
