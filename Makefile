@@ -144,9 +144,13 @@ $(OIDC): tests/mesh/authorization-server/package-lock.json
 	cd target/authorization-server && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
-.PHONY: guides
+.PHONY: guides guide-in-go
 guides: build $(MESH) ## Run the snippets of docs/client-authors-guide.md, follow the documents' links
 	$(MESH_TEST) test_guides
+
+guide-in-go: build $(MESH) ## Run the guide's snippet in Go (needs go)
+	@command -v go >/dev/null || { echo "missing: go" >&2; exit 1; }
+	export GO=1; $(MESH_TEST) -k go_snippet test_guides
 
 .PHONY: fuzz fuzz-smoke traps
 CARGO_FUZZ := target/tools/bin/cargo-fuzz
@@ -184,11 +188,19 @@ traps: build test-filters ## Know every panic of the linked filter; send a milli
 	FUZZED_REQUESTS=$(or $(REQUESTS),1000000) cargo test --locked --package tls-session-binding-wasm-tests -- --include-ignored --nocapture
 
 .PHONY: test-filters differential
+ORACLE := target/oracle/.installed
+
 test-filters: tools
 	cargo build --locked --release --package tls-session-binding-wasm-tests --example signatures --target wasm32-wasip1
 
-differential: build test-filters ## Compare verdicts: signatures by both back ends: make differential SIGNATURES=100000
-	SIGNATURES=$(or $(SIGNATURES),100000) cargo test --locked --package tls-session-binding-wasm-tests --test signatures -- generated --nocapture
+differential: build test-filters $(ORACLE) ## Compare verdicts with other verifiers: make differential COUNT=1000000 SIGNATURES=100000
+	COUNT=$(or $(COUNT),20000) cargo test --locked --package tls-session-binding --test oracle -- --ignored --nocapture
+	SIGNATURES=$(or $(SIGNATURES),5000) cargo test --locked --package tls-session-binding-wasm-tests --test signatures -- generated --nocapture
+
+$(ORACLE): tests/oracle/requirements.txt | tools
+	python3 -m venv target/oracle
+	target/oracle/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
 
 bench: bench-build ## Measure with a real Envoy on two cores; figures go to benches/results (about ten minutes)
 	cargo run --locked --release --package tls-session-binding-bench -- bench
