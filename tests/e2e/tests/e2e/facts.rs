@@ -81,16 +81,20 @@ async fn the_access_log_tells_verdict_reason_rule_and_thumbprint_in_json() -> Re
     let stack = Stack::start(&with_json_log(with_policy(rules)?)?).await?;
     let client = Client::connect(&stack, HTTP2).await?;
     let x5t = client.party.signer.thumbprint().to_base64url();
+    // The thumbprint is the connection's, from its first bound token on.
     #[rustfmt::skip]
     let cases = [
+        (Nothing, "/", json!([200, "without_token", null, "default", null])),
+        (Unbound, "/", json!([200, "unbound", null, "default", null])),
+        (Proof, "/", json!([200, "session_bound", null, "default", x5t])),
         (Proof, "/", json!([200, "session_bound", null, "default", x5t])),
         (Proof, "/trial", json!([200, "session_bound", null, "trial", x5t])),
         (CertificateBound, "/", json!([200, "certificate_bound", null, "default", x5t])),
-        (Unbound, "/", json!([200, "unbound", null, "default", null])),
-        (Nothing, "/", json!([200, "without_token", null, "default", null])),
-        (NoProof, "/", json!([401, "refused", "proof_missing", "default", null])),
-        (NoProof, "/trial", json!([200, "observed", "proof_missing", "trial", null])),
-        (StolenToken, "/", json!([401, "refused", "certificate_not_confirmed", "default", null])),
+        (Unbound, "/", json!([200, "unbound", null, "default", x5t])),
+        (Nothing, "/", json!([200, "without_token", null, "default", x5t])),
+        (NoProof, "/", json!([401, "refused", "proof_missing", "default", x5t])),
+        (NoProof, "/trial", json!([200, "observed", "proof_missing", "trial", x5t])),
+        (StolenToken, "/", json!([401, "refused", "certificate_not_confirmed", "default", x5t])),
     ];
     for (bring, path, _) in &cases {
         client
