@@ -9,7 +9,7 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::{Outcome, Present, get, present};
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 use tls_session_binding_e2e::upstream::Upstream;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::chain::{Chain, egress, egress_http1, settled};
@@ -19,7 +19,7 @@ use crate::vocabulary::Passed;
 const CLIENTS: usize = 40;
 const REQUESTS_PER_CLIENT: u64 = 15;
 /// What the other end is sent on connection 1, 2, and so on before it breaks. A handshake takes about 2,000 bytes.
-const CUTS: [usize; 14] = [
+const CUTS: [u64; 14] = [
     1, 300, 1200, 1700, 1900, 2000, 2100, 2200, 2400, 2600, 2800, 3000, 3300, 4000,
 ];
 const ROUTER: &str = "                  - name: envoy.filters.http.router\n";
@@ -31,26 +31,17 @@ async fn relay(to: SocketAddr) -> Result<SocketAddr> {
     tokio::spawn(async move {
         let mut cuts = CUTS.into_iter();
         while let Ok((from, _)) = listener.accept().await {
-            tokio::spawn(pass(from, to, cuts.next().unwrap_or(usize::MAX)));
+            tokio::spawn(pass(from, to, cuts.next().unwrap_or(u64::MAX)));
         }
     });
     Ok(address)
 }
 
-async fn pass(from: TcpStream, to: SocketAddr, mut left: usize) -> Result<()> {
-    let (mut requests, mut client) = from.into_split();
+async fn pass(from: TcpStream, to: SocketAddr, most: u64) -> Result<()> {
+    let (requests, mut client) = from.into_split();
     let (mut responses, mut server) = TcpStream::connect(to).await?.into_split();
     let back = tokio::spawn(async move { tokio::io::copy(&mut responses, &mut client).await });
-    let mut chunk = [0; 4096];
-    while left > 0 {
-        let most = chunk.len().min(left);
-        let read = requests.read(&mut chunk[..most]).await?;
-        if read == 0 {
-            break;
-        }
-        server.write_all(&chunk[..read]).await?;
-        left -= read;
-    }
+    tokio::io::copy(&mut requests.take(most), &mut server).await?;
     back.abort();
     Ok(())
 }

@@ -1,16 +1,12 @@
-//! Both sidecars with many requests at once, and with large ones.
+//! Both sidecars with many requests at once.
 
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use http::Request;
-use hyper::body::Bytes;
 use tls_session_binding_client::http::HttpVersion;
-use tls_session_binding_e2e::ask::{Outcome, Present, SERVICE, present};
+use tls_session_binding_e2e::ask::{Outcome, present};
 use tls_session_binding_e2e::stack::Bootstrap;
-use tls_session_binding_e2e::upstream::MIRROR;
 use tls_session_binding_e2e::{Error, Result};
-use tokio::process::Command;
 
 use crate::chain::{Chain, egress, egress_http1, settled};
 use crate::load::{Load, ingress_with_subjects, pairs, tokens};
@@ -20,7 +16,6 @@ const TOKENS: u64 = 20;
 const CLIENTS: usize = 100;
 const REQUESTS_PER_CLIENT: u64 = 200;
 const CONNECTIONS: u64 = 4;
-const BODY_BYTES: usize = 10 << 20;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The sidecar with at most this number of connections to the service.
@@ -66,7 +61,7 @@ async fn a_signature_is_made_once_per_token_and_connection_however_many_requests
 
         let (egress, ingress) = (&chain.egress.envoy, &chain.stack.envoy);
         let made = settled(egress, "proofs.made").await?;
-        let connections = egress.stat("cluster.service.upstream_cx_total").await?;
+        let connections = egress.stat("cluster.service.upsocketcx_total").await?;
         assert!((2..=CONNECTIONS).contains(&connections), "{connections}");
         let pairs = u64::try_from(pairs(ingress).len())?;
         assert_eq!(made, pairs, "on {connections} connections");
@@ -105,46 +100,4 @@ async fn p07_many_proofs_that_are_too_old_at_once_are_each_made_anew_and_sent_on
         );
     }
     Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn p12_a_large_body_arrives_and_returns_intact() -> Result<()> {
-    let body: Vec<u8> = (0_u32..)
-        .flat_map(|word| word.wrapping_mul(2_654_435_761).to_le_bytes())
-        .take(BODY_BYTES)
-        .collect();
-    let body = Bytes::from(body);
-    for bootstrap in [egress()?, egress_http1()?] {
-        // The request has to wait for the first connection; afterwards there is one.
-        let chain = Chain::start(bootstrap).await?;
-        let token = chain.token("alice")?;
-        for version in [HttpVersion::Http1, HttpVersion::Http2] {
-            let request = Request::post(format!("https://{SERVICE}{MIRROR}"))
-                .token(&token)
-                .body(body.clone())?;
-            let answer = chain.send(version, request).await?;
-            assert_eq!(Outcome::of(&answer), Passed);
-            assert!(*answer.body() == body, "{version:?}");
-        }
-        assert!(expecting_to_continue(&chain, &token, &body).await? == body);
-    }
-    Ok(())
-}
-
-/// curl asks with `Expect: 100-continue` before it sends a large body.
-async fn expecting_to_continue(chain: &Chain, token: &str, body: &Bytes) -> Result<Bytes> {
-    let file = chain.stack.pki().join("body");
-    std::fs::write(&file, body)?;
-    let output = Command::new("curl")
-        .args(["--silent", "--fail", "--http1.1", "--max-time", "30"])
-        .args(["--expect100-timeout", "30", "--header"])
-        .arg(format!("authorization: Bearer {token}"))
-        .args(["--header", "expect: 100-continue", "--data-binary"])
-        .arg(format!("@{}", file.display()))
-        .arg(format!("http://{}{MIRROR}", chain.egress.address))
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    assert!(output.status.success(), "curl: {:?}", output.status);
-    Ok(output.stdout.into())
 }
