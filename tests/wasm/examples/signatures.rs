@@ -23,6 +23,8 @@ mod signature;
 mod filter {
     #[path = "../../../src/filter/known_answers.rs"]
     mod known_answers;
+    #[path = "../../../src/filter/protobuf.rs"]
+    mod protobuf;
     #[path = "../../../src/filter/signatures.rs"]
     pub(crate) mod signatures;
 
