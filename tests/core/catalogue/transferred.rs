@@ -22,7 +22,8 @@ struct Transferred {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
-    step: String,
+    #[serde(rename = "step")]
+    what: String,
     expected: Expected,
     #[serde(default)]
     cases: Vec<String>,
@@ -51,7 +52,7 @@ fn every_step_of_the_other_suite_ends_as_it_wants() {
     let steps = steps();
     assert_eq!(steps.len(), 32);
     for Step {
-        step,
+        what: step,
         expected,
         cases,
         tests,
@@ -93,7 +94,7 @@ From `tests/vectors/transferred.json`: what the suite tries with a DPoP proof, t
 pub(super) fn table() -> String {
     let mut text = String::from(HEAD);
     for Step {
-        step,
+        what: step,
         expected,
         cases,
         tests,
