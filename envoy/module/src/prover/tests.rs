@@ -346,19 +346,19 @@ fn a_connection_that_was_cut_off_is_known_when_its_response_seems_complete() {
     connect(&ends, 1);
     connect(&ends, 2);
     let cut_off = || upstream::CONNECTIONS.recall(1).unwrap().mark_truncated();
-    let (without, mut proved) = (Attempt::default(), Attempt::default());
+    let (unproven, mut sent) = (Attempt::default(), Attempt::default());
     let request = Request::on(Some(1), &[("authorization", TOKEN)]);
-    prover.request(&request, &mut proved, None);
-    for attempt in [&without, &proved] {
+    prover.request(&request, &mut sent, None);
+    for attempt in [&unproven, &sent] {
         assert!(!prover.response_is_truncated(&request, attempt));
     }
     cut_off();
-    for attempt in [&without, &proved] {
+    for attempt in [&unproven, &sent] {
         assert!(prover.response_is_truncated(&request, attempt));
     }
     // With hedging, Envoy names the connection of the latest attempt.
     request.connection.set(Some(2));
-    assert!(prover.response_is_truncated(&request, &proved));
+    assert!(prover.response_is_truncated(&request, &sent));
 }
 
 #[test]

@@ -106,10 +106,10 @@ async fn p12_a_request_that_waits_takes_no_more_of_its_body_than_the_bound() -> 
     const FRAMES: usize = 1024;
     // A service that never says anything: the handshake does not end.
     let silent = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let port = format!("port_value: {} ", silent.local_addr()?.port());
+    let nowhere = format!("port_value: {} ", silent.local_addr()?.port());
     let stack = Stack::ingress().await?;
     let bootstrap = egress_http1()?
-        .with("port_value: 8443 ", &port)
+        .with("port_value: 8443 ", &nowhere)
         .with("connect_timeout: 2s", "connect_timeout: 30s")
         .with(r#"value: "{}""#, r#"value: '{"max_wait": "2s"}'"#);
     let egress = stack
@@ -117,8 +117,8 @@ async fn p12_a_request_that_waits_takes_no_more_of_its_body_than_the_bound() -> 
         .await?;
     let chain = Chain { stack, egress };
     let taken = Arc::new(AtomicUsize::new(0));
-    let part = Bytes::from(vec![0; 64 << 10]);
-    let frames = (0..FRAMES).map(|_| Frame::data(part.clone())).collect();
+    let data = Bytes::from(vec![0; 64 << 10]);
+    let frames = (0..FRAMES).map(|_| Frame::data(data.clone())).collect();
     let socket = TokioIo::new(TcpStream::connect(chain.egress.address).await?);
     let (mut sender, connection) = http1::handshake(socket).await?;
     tokio::spawn(connection);
