@@ -7,19 +7,23 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use rustls::crypto::aws_lc_rs;
 use tls_session_binding::authorization::Credentials;
-use tls_session_binding::base64url;
 use tls_session_binding_client::AccessTokenHash;
-use tls_session_binding_client::proof::{Proof, ProofBuilder};
+use tls_session_binding_client::proof::Proof;
 use tls_session_binding_client::proofs::Origin;
-use tls_session_binding_client::signer::SigningError;
 
 use crate::config::Mistakes;
 use crate::config::prover::{Claims, ProverConfig, Unproved};
 use crate::metrics::{Counter, count};
-use crate::upstream::{self, Upstream};
+use crate::upstream;
 use crate::waiting;
+
+mod attempt;
+mod exchange;
+mod per_request;
+
+pub use attempt::{Attempt, Step};
+pub use exchange::Exchange;
 
 /// Header that carries the proof.
 const PROOF: &str = "session-binding-proof";
@@ -27,63 +31,6 @@ const PROOF: &str = "session-binding-proof";
 const INVALID_PROOF: &[u8] = b"error=\"invalid_proof\"";
 /// Attempts that were numbered.
 static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
-/// Bytes of a `jti`: more than can be guessed or collide.
-const ID_BYTES: usize = 16;
-
-/// Envoy's side of one attempt to send a request.
-pub trait Exchange {
-    /// Id of the connection that the latest attempt goes out on; `None` as long as it has none.
-    fn connection_id(&self) -> Option<u64>;
-    /// The number that the latest attempt gave itself, if any did.
-    fn latest_attempt(&self) -> Option<u32>;
-    /// Tells all attempts of this request which is the latest.
-    fn set_latest_attempt(&self, attempt: u32);
-    /// Shows all values of a request header.
-    fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]]));
-    /// Shows all values of a response header.
-    fn response_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]]));
-    /// Sets a request header in place of all its values, or removes it.
-    fn set_request_header(&self, name: &str, value: Option<&[u8]>);
-    /// Answers in place of the other side.
-    fn answer(&self, status: u32, reason: &str);
-}
-
-/// What becomes of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
-    /// It goes on.
-    Continue,
-    /// It has no connection yet: [`Prover::resume`] is to be called, `until` then at the latest.
-    Wait {
-        /// End of the wait.
-        until: Instant,
-    },
-    /// It was answered here.
-    Answered,
-}
-
-/// One attempt, between its hooks.
-#[derive(Debug, Default)]
-pub struct Attempt {
-    /// Tells it from those that wait.
-    number: u32,
-    /// The token that a proof is to be made for.
-    token: Option<AccessTokenHash>,
-    claims: Claims,
-    /// The connection that a proof was made for. Envoy's answer is that of the latest attempt: with
-    /// hedging, another one's.
-    connection: Option<Rc<Upstream>>,
-    /// The connection-level proof that was sent.
-    sent: Option<Proof>,
-}
-
-impl Attempt {
-    /// Whether it has its connection, when it has waited for one: the connection of a later attempt, which
-    /// only hedging makes while this one lives, is not its own.
-    pub fn has_connection(&self, exchange: &dyn Exchange) -> bool {
-        exchange.connection_id().is_some() && exchange.latest_attempt() == Some(self.number)
-    }
-}
 
 /// Why a request is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -227,8 +174,8 @@ impl Prover {
     }
 
     fn admits(&self, exchange: &dyn Exchange) -> bool {
-        let authority = only(exchange, ":authority");
-        let path = only(exchange, ":path");
+        let authority = exchange::only(exchange, ":authority");
+        let path = exchange::only(exchange, ":path");
         self.config.allow.admit(&authority, &path)
     }
 
@@ -241,7 +188,7 @@ impl Prover {
         let token = attempt.token.as_ref().ok_or(Refusal::Unprovable)?;
         attempt.connection = Some(Rc::clone(&connection));
         if !attempt.claims.is_empty() {
-            return proof_of_request(exchange, &connection, token, attempt.claims)
+            return per_request::proof(exchange, &connection, token, attempt.claims, now())
                 .map_err(|_| Refusal::Unprovable);
         }
         let now = now();
@@ -256,43 +203,6 @@ impl Prover {
         attempt.sent = Some(proof.clone());
         Ok(proof)
     }
-}
-
-fn proof_of_request(
-    exchange: &dyn Exchange,
-    connection: &Upstream,
-    token: &AccessTokenHash,
-    claims: Claims,
-) -> Result<Proof, SigningError> {
-    let id = unique_id()?;
-    let limit = |mut proof: ProofBuilder| {
-        if claims.htm {
-            proof = proof.method(&text(only(exchange, ":method")));
-        }
-        if claims.htu {
-            proof = proof.target_uri(&target(exchange));
-        }
-        if claims.jti { proof.id(&id) } else { proof }
-    };
-    let proof = connection.proof_of_request(token, now(), limit)?;
-    count(Counter::ProofsMade);
-    Ok(proof)
-}
-
-/// The target without query, as the other side sees it: its scheme is that of the TLS connection.
-fn target(exchange: &dyn Exchange) -> String {
-    let path = text(only(exchange, ":path"));
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    format!("https://{}{path}", text(only(exchange, ":authority")))
-}
-
-fn unique_id() -> Result<String, SigningError> {
-    let mut bytes = [0; ID_BYTES];
-    aws_lc_rs::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| SigningError)?;
-    Ok(base64url::encode(&bytes))
 }
 
 fn unproved(policy: Unproved) -> Result<Option<AccessTokenHash>, Refusal> {
@@ -316,22 +226,6 @@ fn refuse(exchange: &dyn Exchange, refusal: Refusal) -> Step {
     count(counter);
     exchange.answer(status, reason);
     Step::Answered
-}
-
-/// The value of a header that a request has once.
-fn only(exchange: &dyn Exchange, name: &str) -> Vec<u8> {
-    let mut found = Vec::new();
-    exchange.request_header(name, &mut |values| {
-        found = values
-            .first()
-            .map(|value| value.to_vec())
-            .unwrap_or_default();
-    });
-    found
-}
-
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_default()
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

@@ -1,92 +1,17 @@
-use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+mod request;
 
+use std::collections::HashSet;
+
+use tls_session_binding::base64url;
 use tls_session_binding_client::ExporterValue;
 use tls_session_binding_client::exporter;
 
 use super::*;
 use crate::testing::{Ends, handshake};
+use crate::upstream::Upstream;
+use request::Request;
 
 const TOKEN: &str = "Bearer token.one";
-
-/// A request on its way, as the test wants it.
-#[derive(Default)]
-struct Request {
-    connection: Cell<Option<u64>>,
-    headers: RefCell<HashMap<String, Vec<Vec<u8>>>>,
-    challenge: RefCell<Vec<Vec<u8>>>,
-    latest: Cell<Option<u32>>,
-    answered: Cell<Option<u32>>,
-}
-
-impl Request {
-    fn on(connection: Option<u64>, headers: &[(&str, &str)]) -> Self {
-        let request = Self::default();
-        request.connection.set(connection);
-        let target = [
-            (":method", "GET"),
-            (":authority", "Service.demo:443"),
-            (":path", "/a?b=c"),
-        ];
-        for (name, value) in target.iter().chain(headers) {
-            let mut map = request.headers.borrow_mut();
-            map.entry((*name).to_owned())
-                .or_default()
-                .push(value.as_bytes().to_vec());
-        }
-        request
-    }
-
-    fn proof(&self) -> Option<String> {
-        let headers = self.headers.borrow();
-        let values = headers.get(PROOF)?;
-        assert_eq!(values.len(), 1);
-        String::from_utf8(values[0].clone()).ok()
-    }
-}
-
-impl Exchange for Request {
-    fn connection_id(&self) -> Option<u64> {
-        self.connection.get()
-    }
-
-    fn latest_attempt(&self) -> Option<u32> {
-        self.latest.get()
-    }
-
-    fn set_latest_attempt(&self, attempt: u32) {
-        self.latest.set(Some(attempt));
-    }
-
-    fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
-        let headers = self.headers.borrow();
-        let values = headers.get(name).map(Vec::as_slice).unwrap_or_default();
-        read(&values.iter().map(Vec::as_slice).collect::<Vec<_>>());
-    }
-
-    fn response_header(&self, _name: &str, read: &mut dyn FnMut(&[&[u8]])) {
-        read(
-            &self
-                .challenge
-                .borrow()
-                .iter()
-                .map(Vec::as_slice)
-                .collect::<Vec<_>>(),
-        );
-    }
-
-    fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
-        let mut headers = self.headers.borrow_mut();
-        match value {
-            Some(value) => headers.insert(name.to_owned(), vec![value.to_vec()]),
-            None => headers.remove(name),
-        };
-    }
-
-    fn answer(&self, status: u32, _reason: &str) {
-        self.answered.set(Some(status));
-    }
-}
 
 fn prover(config: &str) -> Prover {
     Prover::load(b"prover", config.as_bytes()).unwrap()
