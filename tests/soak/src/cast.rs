@@ -43,16 +43,34 @@ impl Kind {
         }
     }
 
-    /// What may become of it. Bad requests are refused under either policy.
-    pub(crate) fn verdicts(self, policy: Option<Policy>) -> Vec<Outcome> {
-        let proof_refused = Outcome::refused("invalid_proof");
-        match (self, policy) {
-            (Self::Good, Some(Policy::Shipped)) => vec![Outcome::Passed],
-            (Self::Good, None) => vec![Outcome::Passed, proof_refused],
-            (Self::Good, Some(Policy::Tight))
-            | (Self::ProofOfAnotherConnection | Self::ProofOfAnother, _) => vec![proof_refused],
-            (Self::WithoutProof, _) => vec![Outcome::refused("use_session_binding")],
-            (Self::TokenOfAnother, _) => vec![Outcome::refused("invalid_token")],
+    /// What may become of it, under a policy and with or without a service; `None` is either. Bad requests
+    /// are refused whatever it is.
+    pub(crate) fn verdicts(self, policy: Option<Policy>, service: Option<bool>) -> Vec<Outcome> {
+        let refused = |error| vec![Outcome::refused(error)];
+        match self {
+            Self::WithoutProof => refused("use_session_binding"),
+            Self::TokenOfAnother => refused("invalid_token"),
+            Self::ProofOfAnotherConnection | Self::ProofOfAnother => refused("invalid_proof"),
+            Self::Good => {
+                let may = |case: bool, outcome| case.then_some(outcome);
+                [
+                    may(
+                        policy != Some(Policy::Shipped),
+                        Outcome::refused("invalid_proof"),
+                    ),
+                    may(
+                        policy != Some(Policy::Tight) && service != Some(false),
+                        Outcome::Passed,
+                    ),
+                    may(
+                        policy != Some(Policy::Tight) && service != Some(true),
+                        Outcome::Status(503),
+                    ),
+                ]
+                .into_iter()
+                .flatten()
+                .collect()
+            }
         }
     }
 }
@@ -133,9 +151,11 @@ pub(crate) async fn judge(
     request: Request<Bytes>,
     kind: Kind,
 ) -> bool {
+    let service = stage.service();
     match connection.session.send_as_is(request).await {
         Ok(response) => {
-            let verdicts = kind.verdicts(connection.policy);
+            let service = service.filter(|_| service == stage.service());
+            let verdicts = kind.verdicts(connection.policy, service);
             stage
                 .tally
                 .note_verdict(kind, &Outcome::of(&response), &verdicts);

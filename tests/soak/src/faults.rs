@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cast::Kind;
+use crate::load::tolerate;
 use crate::stage::Stage;
 
 /// The beginning of a `ClientHello` that never ends.
@@ -51,7 +52,9 @@ pub(crate) fn spawn_all(
         let (stage, is_over) = (Arc::clone(stage), is_over.clone());
         tasks.spawn(async move {
             while !*is_over.borrow() && !stage.leaves() {
-                trying(&stage, manner).await?;
+                let certificates = stage.certificates();
+                let turn = trying(&stage, manner).await;
+                tolerate(&stage, certificates, turn).await?;
             }
             Ok(())
         });
@@ -91,12 +94,9 @@ enum Manner {
 async fn trying(stage: &Stage, manner: Manner) -> Result<()> {
     let client = stage.party("client", HttpVersion::Http1)?;
     let before = stage.policy();
-    let opened = RawConnection::open(stage.address, &stage.pki, Some(&client.signer)).await;
-    let mut peer = match opened {
-        Err(_) if stage.leaves() => return Ok(()),
-        opened => opened?,
-    };
+    let mut peer = RawConnection::open(stage.address, &stage.pki, Some(&client.signer)).await?;
     let policy = before.filter(|_| before == stage.policy());
+    let service = stage.service();
     let token = client.token(&stage.issuer, "slow")?;
     let proof = client.proof(&token, &peer.exporter()?)?;
     for secret in [&token, &proof, &peer.exporter()?.to_base64url()] {
@@ -108,7 +108,8 @@ async fn trying(stage: &Stage, manner: Manner) -> Result<()> {
     match manner {
         Manner::Slow => match sip(&mut peer, request.as_bytes()).await {
             Ok(answer) => {
-                let verdicts = Kind::Good.verdicts(policy);
+                let service = service.filter(|_| service == stage.service());
+                let verdicts = Kind::Good.verdicts(policy, service);
                 stage
                     .tally
                     .note_verdict(Kind::Good, &outcome(&answer), &verdicts);

@@ -22,6 +22,7 @@ const CHURN: usize = 8;
 const CHURN_TOKENS: usize = 2;
 /// Connections of one cast: the first handshake is full, the others are resumed.
 const CONNECTIONS: usize = 8;
+const PAUSE: Duration = Duration::from_millis(50);
 /// Time for every lane to finish what it is at.
 const END_LIMIT: Duration = Duration::from_mins(1);
 
@@ -81,12 +82,25 @@ async fn run(
     is_over: watch::Receiver<bool>,
 ) -> Result<()> {
     while !*is_over.borrow() {
-        if let Err(error) = turn(&stage, version, tokens, &is_over).await {
-            // While Envoy leaves, its port closes.
-            return if stage.leaves() { Ok(()) } else { Err(error) };
+        let certificates = stage.certificates();
+        let turn = turn(&stage, version, tokens, &is_over).await;
+        let has_failed = turn.is_err();
+        tolerate(&stage, certificates, turn).await?;
+        if has_failed && stage.leaves() {
+            break;
         }
     }
     Ok(())
+}
+
+/// Connections may fail that were tried with certificates which are no more, and while Envoy leaves.
+pub(crate) async fn tolerate(stage: &Stage, certificates: u64, turn: Result<()>) -> Result<()> {
+    let are_changed = certificates % 2 == 1 || certificates != stage.certificates();
+    if turn.is_err() && (are_changed || stage.leaves()) {
+        tokio::time::sleep(PAUSE).await;
+        return Ok(());
+    }
+    turn
 }
 
 async fn turn(

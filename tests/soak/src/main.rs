@@ -86,7 +86,10 @@ async fn course(scene: &mut Scene, minutes: f64) -> Result<()> {
 
     held_connections(scene, whole(minutes * HELD_PER_MINUTE, HELD_LAST)).await?;
     let load = Load::start(&stage);
-    changing_policy(scene, at(0.5)).await?;
+    changing_policy(scene, at(0.4)).await?;
+    println!("the service is down; certificates are replaced");
+    outages::service_down(scene).await?;
+    outages::rotation(scene).await?;
     println!("hot restart");
     scene.restart().await?;
     let warm = scene.memory_kib()?;
@@ -95,10 +98,6 @@ async fn course(scene: &mut Scene, minutes: f64) -> Result<()> {
     stage.set_drains(false);
     bounded("after the hot restart", scene, warm, MAX_GROWTH_KIB)?;
     nothing_is_kept(scene).await?;
-
-    println!("the service is down; certificates are replaced");
-    outages::service_down(scene).await?;
-    outages::rotation(scene).await?;
     leave(scene).await
 }
 

@@ -6,49 +6,41 @@ use std::time::Duration;
 use tls_session_binding_client::dev::pki;
 use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::Result;
-use tls_session_binding_e2e::ask::{Outcome, present};
+use tls_session_binding_e2e::ask::present;
 use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::upstream::Upstream;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::cast::{Cast, Kind, judge};
 use crate::load::Held;
 use crate::scene::Scene;
 use crate::stage::Stage;
 
+/// Time for the service to be gone, or back, for all of Envoy's workers; and how long it is down.
+const GOING: Duration = Duration::from_secs(1);
+const DOWN: Duration = Duration::from_secs(4);
 /// How long the module may take to see new files.
 const ROTATION_LIMIT: Duration = Duration::from_secs(30);
 /// Connections that live through a rotation.
 const SURVIVORS: usize = 20;
 
-/// Takes the service away for some requests, and brings it back: good ones get Envoy's 503, bad ones
-/// are refused as ever.
+/// Takes the service away, and brings it back: meanwhile good requests get Envoy's 503, and bad ones are
+/// refused as ever.
 pub(crate) async fn service_down(scene: &mut Scene) -> Result<()> {
+    let stage = &scene.stage;
+    stage.set_service(None);
     let address = scene
         .service
         .take()
         .map(|service| service.address)
         .ok_or("no service")?;
     // What runs on its threads ends a little after it.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    let stage = &scene.stage;
-    let cast = Cast::new(stage, HttpVersion::Http1, 2).await?;
-    let connection = stage.open(&cast.client).await?;
-    let good = cast.good(stage, &connection)?;
-    let response = connection.session.send_as_is(good).await?;
-    let unavailable = Outcome::Status(503);
-    stage
-        .tally
-        .note_verdict(Kind::Good, &Outcome::of(&response), &[unavailable]);
-    let token = cast.client.token(&stage.issuer, "alice")?;
-    judge(
-        stage,
-        &connection,
-        present(&token, None),
-        Kind::WithoutProof,
-    )
-    .await;
+    tokio::time::sleep(GOING).await;
+    stage.set_service(Some(false));
+    tokio::time::sleep(DOWN).await;
+    stage.set_service(None);
     scene.service = Some(Service::start(address).await?);
+    tokio::time::sleep(GOING).await;
+    stage.set_service(Some(true));
     Ok(())
 }
 
@@ -58,6 +50,7 @@ pub(crate) async fn rotation(scene: &Scene) -> Result<()> {
     let stage = &scene.stage;
     let before = stage.party("client", HttpVersion::Http2)?;
     let survivors = Held::open(stage, SURVIVORS).await?;
+    stage.change_certificates();
     pki::ensure(&stage.pki, true)?;
     let taken_up = async {
         while !is_served(stage, &stage.party("client", HttpVersion::Http2)?).await {
@@ -68,6 +61,7 @@ pub(crate) async fn rotation(scene: &Scene) -> Result<()> {
     tokio::time::timeout(ROTATION_LIMIT, taken_up)
         .await
         .map_err(|_| "the module does not take up new certificates")??;
+    stage.change_certificates();
     if survivors.ask(stage).await? < SURVIVORS {
         stage
             .tally

@@ -77,7 +77,7 @@ impl Scene {
 
     async fn until_judged_by(&self, policy: Policy) -> Result<()> {
         let cast = Cast::new(&self.stage, HttpVersion::Http1, 2).await?;
-        let expected = Kind::Good.verdicts(Some(policy));
+        let expected = Kind::Good.verdicts(Some(policy), Some(true));
         let mut in_a_row = 0;
         while in_a_row < SURE {
             let connection = self.stage.open(&cast.client).await?;

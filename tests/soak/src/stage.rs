@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use tls_session_binding_client::dev::authorization_server::AuthorizationServerKey;
@@ -28,6 +28,10 @@ pub(crate) struct Stage {
     pub(crate) tally: Tally,
     /// `None` while it changes: then new connections may be judged by either.
     policy: Mutex<Option<Policy>>,
+    /// Whether the service answers; `None` while it goes or comes.
+    service: Mutex<Option<bool>>,
+    /// Even between two changes of the certificates, odd while they change.
+    certificates: AtomicU64,
     /// Whether Envoy may send connections away.
     drains: AtomicBool,
     /// Whether new connections may be refused, for Envoy is about to end.
@@ -48,6 +52,8 @@ impl Stage {
             issuer,
             tally: Tally::default(),
             policy: Mutex::new(Some(Policy::Shipped)),
+            service: Mutex::new(Some(true)),
+            certificates: AtomicU64::new(0),
             drains: AtomicBool::new(false),
             leaves: AtomicBool::new(false),
         }
@@ -78,6 +84,23 @@ impl Stage {
 
     pub(crate) fn set_policy(&self, policy: Option<Policy>) {
         *self.policy.lock().unwrap_or_else(PoisonError::into_inner) = policy;
+    }
+
+    pub(crate) fn service(&self) -> Option<bool> {
+        *self.service.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_service(&self, answers: Option<bool>) {
+        *self.service.lock().unwrap_or_else(PoisonError::into_inner) = answers;
+    }
+
+    pub(crate) fn certificates(&self) -> u64 {
+        self.certificates.load(Ordering::SeqCst)
+    }
+
+    /// Begins a change of the certificates, or ends it.
+    pub(crate) fn change_certificates(&self) {
+        self.certificates.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn drains(&self) -> bool {
