@@ -14,6 +14,7 @@ mod common;
 mod cache;
 mod catalogue;
 mod config;
+mod json;
 mod mutation;
 mod properties;
 mod published;
