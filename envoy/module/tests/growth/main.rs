@@ -14,6 +14,8 @@
 
 #[path = "../hooks/envoy.rs"]
 mod envoy;
+#[path = "../hooks/exports.rs"]
+mod exports;
 mod memory;
 #[path = "../hooks/module.rs"]
 mod module;
@@ -22,8 +24,8 @@ use std::ops::Range;
 use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
-use envoy::{Buffer, Stream, http_config_destroy, http_config_new, http_destroy, http_new};
-use envoy::{http_request, pointer};
+use envoy::{Buffer, Stream, pointer};
+use exports::{http_config_destroy, http_config_new, http_destroy, http_new, http_request};
 use module::{Module, Socket};
 
 /// Connections, and tokens, by default.

@@ -9,12 +9,14 @@
 )]
 
 mod envoy;
+mod exports;
 mod module;
 
 use std::ffi::CStr;
 use std::ptr::null_mut;
 
 use envoy::*;
+use exports::*;
 use module::{Module, Socket, shuttle};
 
 #[test]

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tls_session_binding_module as _;
 
 use crate::envoy::*;
+use crate::exports::*;
 
 /// A listener and a cluster of the module, and files for both.
 pub struct Module {
