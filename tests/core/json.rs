@@ -1,4 +1,4 @@
-//! JSONTestSuite's texts, read as this crate reads JSON. Where it decides otherwise than the suite, or where the
+//! The texts of `JSONTestSuite`, read as this crate reads JSON. Where it decides otherwise than the suite, or where the
 //! suite leaves it open, `decisions.json` says what and why, and nothing else.
 
 use std::collections::BTreeMap;

@@ -15,6 +15,7 @@ mod cache;
 mod catalogue;
 mod config;
 mod json;
+mod laws;
 mod mutation;
 mod properties;
 mod published;
