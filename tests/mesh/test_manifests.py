@@ -46,6 +46,23 @@ def every_mapping(value):
         yield from every_mapping(part)
 
 
+class Compose(unittest.TestCase):
+    FOLDER = ENVOY_FILES / "image"
+
+    def test_the_compose_file_names_what_is_there_and_publishes_the_verifiers_port(self):
+        services = yaml.safe_load((self.FOLDER / "compose.yaml").read_text())["services"]
+        volumes = [volume for service in services.values() for volume in service["volumes"]]
+        sources = {volume.split(":")[0] for volume in volumes} | {services["verifier"]["build"]}
+        # What `make package` and `session-binding pki` write; the file itself says so.
+        made = {"../../target/package/image", "../../target/demo"}
+        self.assertEqual({source for source in sources if not (self.FOLDER / source).exists()} - made, set())
+        self.assertEqual(services["verifier"]["depends_on"], ["service"])
+        self.assertEqual(services["verifier"]["ports"], ["127.0.0.1:8443:8443"])
+
+    def test_envoy_accepts_the_service_of_the_compose_file(self):
+        self.assertEqual(stack.validate(yaml.safe_load((self.FOLDER / "service.yaml").read_text())), "")
+
+
 class Schemas(unittest.TestCase):
     def test_every_manifest_is_what_its_definition_allows(self):
         self.assertGreater(len(manifests()), 10)

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::Result;
 use tokio::sync::watch;
@@ -153,11 +154,11 @@ impl Held {
 
     /// Asks once more on each; how many are open after that.
     pub(crate) async fn ask(&self, stage: &Stage) -> Result<usize> {
-        let mut open = 0;
-        for connection in &self.connections {
-            open += usize::from(self.cast.ask(stage, connection).await?);
-        }
-        Ok(open)
+        let connections = self.connections.iter();
+        let asked = connections.map(|connection| self.cast.ask(stage, connection));
+        let is_open = stream::iter(asked).buffer_unordered(LANES);
+        let is_open: Vec<bool> = is_open.try_collect().await?;
+        Ok(is_open.into_iter().filter(|is_open| *is_open).count())
     }
 
     /// How many Envoy has not closed.

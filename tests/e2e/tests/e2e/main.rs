@@ -11,6 +11,7 @@ mod certificates;
 mod chain;
 mod configuration;
 mod credentials;
+mod demonstration;
 mod endpoint;
 mod facts;
 mod foreign;

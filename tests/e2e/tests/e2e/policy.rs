@@ -159,3 +159,26 @@ async fn a_request_without_token_is_passed_on_or_gets_a_plain_bearer_challenge()
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_client_is_told_why_or_the_code_alone() -> Result<()> {
+    let why = r#"Bearer error="use_session_binding", error_description="the access token needs a session-binding proof""#;
+    let code = r#"Bearer error="use_session_binding""#;
+    for (configuration, expected) in [
+        (r#"{"error_description":"full"}"#, why),
+        (r#"{"error_description":"code"}"#, code),
+    ] {
+        let stack = Stack::start(&with_policy(configuration)?).await?;
+        let client = Client::connect(&stack, HTTP2).await?;
+        let request = client.request(NoProof, "GET", "service.demo/")?;
+        let response = client.connection.send_as_is(request).await?;
+        let challenge = response.headers().get("www-authenticate");
+        assert_eq!(
+            challenge.map(http::HeaderValue::as_bytes),
+            Some(expected.as_bytes())
+        );
+        let body = String::from_utf8_lossy(response.body());
+        assert_eq!(body.contains("needs"), expected == why, "{body}");
+    }
+    Ok(())
+}

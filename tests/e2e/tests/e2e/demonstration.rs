@@ -1,0 +1,16 @@
+//! What `make demo` runs.
+
+use tls_session_binding_e2e::Result;
+use tokio::process::Command;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demonstration_shows_a_stolen_token_refused_and_ends_well() -> Result<()> {
+    let output = Command::new(env!("CARGO_BIN_EXE_demo")).output().await?;
+    let told = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}{complaints}");
+    for line in ["the thief", "invalid_token", "invalid_proof", "200"] {
+        assert!(told.contains(line), "{line} is not in\n{told}");
+    }
+    Ok(())
+}
