@@ -171,7 +171,7 @@ ATTACKS = {
     "a flood of empty records": lambda: empty_records(2000),
     "renegotiation": renegotiation,
     "records in another order": swapped,
-    "every record twice": lambda: after_handshake(lambda data: [data, data]),
+    "every record twice": lambda: after_handshake(lambda data: [data + data]),
     "a record with its end cut off": lambda: after_handshake(lambda data: [data[:-1]]),
     "a changed byte": lambda: after_handshake(lambda data: [data[:-1] + bytes([data[-1] ^ 1])]),
     "the handshake twice": lambda: request(connect(change=lambda data: [data, data])),
