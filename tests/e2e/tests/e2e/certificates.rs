@@ -47,9 +47,9 @@ fn issue(pki: &Path, name: &str, change: impl FnOnce(&mut CertificateParams)) ->
     )?)
 }
 
-fn write_revocations(pki: &Path) -> Result<()> {
+fn revoke(pki: &Path, serial: u64) -> Result<()> {
     let revoked = RevokedCertParams {
-        serial_number: SerialNumber::from(REVOKED),
+        serial_number: SerialNumber::from(serial),
         revocation_time: date_time_ymd(2026, 1, 1),
         reason_code: Some(RevocationReason::KeyCompromise),
         invalidity_date: None,
@@ -99,20 +99,24 @@ fn bad_clients(pki: &Path) -> Result<[&'static str; 6]> {
     ])
 }
 
-/// M04
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_is_refused_for_its_certificate_and_counted_by_reason() -> Result<()> {
-    let files = Files::make()?;
-    let clients = bad_clients(&files.pki())?;
-    write_revocations(&files.pki())?;
-    let bootstrap = Bootstrap::shipped("ingress.yaml")?.with(
+/// The shipped listener, for the demo's agent alone, and with a revocation list.
+fn strict_ingress() -> Result<Bootstrap> {
+    Ok(Bootstrap::shipped("ingress.yaml")?.with(
         r#""ca": "target/demo/pki/ca.pem""#,
         concat!(
             r#""ca": "target/demo/pki/ca.pem", "crls": ["target/demo/pki/crl.pem"], "#,
             r#""allow": {"spiffe_ids": ["spiffe://demo/agent"]}"#
         ),
-    );
-    let stack = Stack::start_on(files, &bootstrap).await?;
+    ))
+}
+
+/// M04
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_refused_for_its_certificate_and_counted_by_reason() -> Result<()> {
+    let files = Files::make()?;
+    let clients = bad_clients(&files.pki())?;
+    revoke(&files.pki(), REVOKED)?;
+    let stack = Stack::start_on(files, &strict_ingress()?).await?;
     for reason in clients {
         assert_eq!(answer(&stack, reason, HTTP2).await, None, "{reason}");
         assert_eq!(failures(&stack, reason).await?, 1, "{reason}");
@@ -129,6 +133,34 @@ async fn a_client_is_refused_for_its_certificate_and_counted_by_reason() -> Resu
         failures(&stack, "").await?,
         u64::try_from(clients.len())? + 1
     );
+    Ok(())
+}
+
+/// T04, M12
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_from_before_a_revocation_is_worth_nothing() -> Result<()> {
+    let files = Files::make()?;
+    let pki = files.pki();
+    issue(&pki, "brief", |client| {
+        client.serial_number = Some(SerialNumber::from(REVOKED));
+    })?;
+    revoke(&pki, REVOKED + 1)?;
+    let stack = Stack::start_on(files, &strict_ingress()?).await?;
+    let party = stack.party("brief", HTTP1)?;
+    for resumed in [0, 1, 2] {
+        let connection = party.connect().await?;
+        // The ticket comes with the answer.
+        connection.send_as_is(get("/orders").empty()).await?;
+        let count = settled(&stack.envoy, "downstream.handshakes_resumed").await?;
+        assert_eq!(count, resumed);
+    }
+    revoke(&pki, REVOKED)?;
+    until(&stack.envoy, "files.taken", |taken| taken == 1).await?;
+    if let Ok(connection) = party.connect().await {
+        let answer = connection.send_as_is(get("/orders").empty()).await;
+        assert!(answer.is_err(), "{answer:?}");
+    }
+    assert_eq!(failures(&stack, "certificate_revoked").await?, 1);
     Ok(())
 }
 
