@@ -45,10 +45,13 @@ async fn where_the_filter_is_discovered_the_next_request_of_an_open_connection_m
             assert_eq!(ask().await?, expected);
         }
     }
-    assert_eq!(
-        stack.envoy.stat("http.ingress.downstream_cx_total").await?,
-        1
-    );
+    // Under the first policy again, the host's shared memory still knows it.
+    for (counter, times) in [
+        ("http.ingress.downstream_cx_total", 1),
+        ("session_binding.cache.shared_hit", 1),
+    ] {
+        assert_eq!(stack.envoy.stat(counter).await?, times, "{counter}");
+    }
     Ok(())
 }
 
