@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tls_session_binding::error::{ClientFault, HostFault};
 use tls_session_binding::policy::Verdict;
 
 use super::{path, read, table};
@@ -91,6 +92,22 @@ fn the_table_of_filter_state_names_what_the_filter_sets() {
         .collect();
     let known = Verdict::ALL.iter().map(|verdict| verdict.name());
     assert_eq!(verdicts, known.chain(["refused", "observed"]).collect());
+}
+
+#[test]
+fn every_reason_that_the_operators_guide_explains_exists() {
+    let guide = read("docs/operators-guide.md");
+    let rows: Vec<[&str; 3]> = table(&guide, "## Watch it");
+    let client = ClientFault::ALL.iter().map(|fault| fault.reason());
+    let host = HostFault::ALL.iter().map(|fault| fault.reason());
+    let known: BTreeSet<_> = client.chain(host).collect();
+    let explained: BTreeSet<_> = rows
+        .iter()
+        .flat_map(|[seen, ..]| quoted(seen))
+        .filter(|word| *word != "failed")
+        .collect();
+    assert!(explained.len() >= 7, "{explained:?}");
+    assert_eq!(explained.difference(&known).collect::<Vec<_>>(), [&""; 0]);
 }
 
 #[test]
