@@ -152,6 +152,28 @@ async fn a_route_may_ask_for_a_proof_per_request() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_resumes_its_sessions_and_proves_on_each_connection_anew() -> Result<()> {
+    for bootstrap in [egress()?, egress_http1()?] {
+        let one_by_one =
+            "          common_http_protocol_options: { max_requests_per_connection: 1 }\n";
+        let key = "          explicit_http_config:";
+        let chain = Chain::start(bootstrap.with(key, &format!("{one_by_one}{key}"))).await?;
+        let token = chain.token("alice")?;
+        for _ in 0..4 {
+            let outcome = chain.outcome(get("/orders").token(&token)).await?;
+            assert_eq!(outcome, Passed);
+        }
+        let (egress, ingress) = (&chain.egress.envoy, &chain.stack.envoy);
+        assert_eq!(settled(egress, "proofs.made").await?, 4);
+        let resumed = egress.stat("upstream.handshakes_resumed").await?;
+        assert!(resumed > 0);
+        let seen = settled(ingress, "downstream.handshakes_resumed").await?;
+        assert_eq!(seen, resumed);
+    }
+    Ok(())
+}
+
 /// P05
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_waits_no_longer_than_configured() -> Result<()> {
