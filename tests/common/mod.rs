@@ -12,5 +12,6 @@ pub(crate) mod keys;
 pub(crate) mod parts;
 pub(crate) mod recipe;
 pub(crate) mod scene;
+pub(crate) mod sendable;
 pub(crate) mod template;
 pub(crate) mod verified;

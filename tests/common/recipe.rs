@@ -52,7 +52,7 @@ pub(crate) struct Case {
     pub(crate) replay_memory: ReplayMemory,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ReplayMemory {
     #[default]

@@ -1,9 +1,10 @@
 //! The table of attacks by the level at which they are tried.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use crate::common::files;
+use crate::common::sendable::obstacle;
+use crate::common::{files, recipe};
 
 use super::rows::{Level, Row, rows};
 use super::{cases_by_row, transferred};
@@ -12,23 +13,29 @@ const HEAD: &str = "# Attacks and where they are tried
 
 Made from `tests/vectors/attack-rows.json` by `UPDATE_VECTORS=1 cargo test --test core matrix`.
 
-Cases are data in `tests/vectors/attacks`, run through the core. The other columns count named tests: of the core
-natively, of the filter's code as linked for Wasm (`tests/wasm`), of a real Envoy with module and filter (`tests/e2e`,
-`tests/soak`), and of the module's sockets and the client without an Envoy.
+Cases are data in `tests/vectors/attacks`, run through the core and, where an HTTP request can hold them, through the
+linked filter in a real Envoy (`tests/wasm/tests/catalogue`). The other columns count named tests: of the core natively,
+of the filter as linked for Wasm (`tests/wasm`), of a real Envoy with module and filter (`tests/e2e`, `tests/soak`), and
+of the module's sockets and the client without an Envoy.
 
-| row | attack | expected | core: cases | core: tests | Wasm | Envoy | module, client |
-|---|---|---|---|---|---|---|---|
+| row | attack | expected | core: cases | core: tests | Wasm: cases | Wasm: tests | Envoy | module, client |
+|---|---|---|---|---|---|---|---|---|
 ";
 
 #[test]
 fn the_matrix_of_attacks_is_up_to_date() {
     let cases = cases_by_row();
     let mut text = String::from(HEAD);
-    let mut sum = [0; 5];
+    let sent = sent();
+    let mut sum = [0; 6];
     for row in rows() {
-        let count = cases.get(row.id.as_str()).map_or(0, BTreeMap::len);
+        let of_row = cases.get(row.id.as_str());
+        let count = of_row.map_or(0, BTreeMap::len);
+        let linked = of_row.map_or(0, |cases| {
+            cases.keys().filter(|id| sent.contains(**id)).count()
+        });
         let [core, wasm, envoy, module] = Level::ALL.map(|level| row.tests_at(level));
-        let counts = [count, core, wasm, envoy, module];
+        let counts = [count, core, linked, wasm, envoy, module];
         sum = std::array::from_fn(|at| sum[at] + counts[at]);
         let attack = row.attack.replace('|', "\\|");
         let expected = expected(&row);
@@ -53,6 +60,13 @@ fn the_matrix_of_attacks_is_up_to_date() {
     );
 }
 
+/// The cases that are put to the linked filter too.
+fn sent() -> BTreeSet<String> {
+    let cases = recipe::cases("attacks");
+    let sent = cases.into_iter().filter(|case| obstacle(case).is_none());
+    sent.map(|case| case.id).collect()
+}
+
 fn expected(row: &Row) -> String {
     let expected = row.choice.as_ref().unwrap_or(&row.expected);
     match row
@@ -66,7 +80,7 @@ fn expected(row: &Row) -> String {
 }
 
 /// Nothing rather than 0, so that gaps are seen.
-fn cells(counts: [usize; 5]) -> String {
+fn cells(counts: [usize; 6]) -> String {
     let cells = counts.map(|count| match count {
         0 => String::new(),
         count => count.to_string(),
