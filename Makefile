@@ -183,9 +183,9 @@ endif
 $(CARGO_FUZZ): | tools
 	cargo install cargo-fuzz --version $(CARGO_FUZZ_VERSION) --locked --quiet --root target/tools
 
-traps: build test-filters ## Know every panic of the linked filter; send a million fuzzed requests: make traps REQUESTS=1000000
+traps: build ## Know every panic of the linked filter; send a million fuzzed requests: make traps REQUESTS=1000000
 	CARGO_PROFILE_RELEASE_STRIP=false cargo rustc --locked --release --lib --target wasm32-wasip1 --crate-type cdylib --target-dir target/wasm-named
-	FUZZED_REQUESTS=$(or $(REQUESTS),1000000) cargo test --locked --package tls-session-binding-wasm-tests -- --include-ignored --nocapture
+	FUZZED_REQUESTS=$(or $(REQUESTS),1000000) cargo test --locked --package tls-session-binding-wasm-tests --test panics --test requests --test traps -- --include-ignored --nocapture
 
 .PHONY: test-filters differential
 ORACLE := target/oracle/.installed
