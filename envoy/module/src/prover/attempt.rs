@@ -15,7 +15,7 @@ use crate::upstream::Upstream;
 pub enum Step {
     /// It goes on.
     Continue,
-    /// It has no connection yet: [`Prover::resume`] is to be called, `until` then at the latest.
+    /// It has no connection yet: [`Prover::resume`](super::Prover::resume) is to be called, `until` then at the latest.
     Wait {
         /// End of the wait.
         until: Instant,
