@@ -7,6 +7,7 @@
 pub(crate) mod der;
 pub(crate) mod files;
 pub(crate) mod foreign;
+pub(crate) mod foreign_jws;
 pub(crate) mod judge;
 pub(crate) mod keys;
 pub(crate) mod parts;

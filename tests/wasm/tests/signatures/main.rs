@@ -21,10 +21,11 @@ mod random;
 mod common {
     pub(crate) mod der;
     pub(crate) mod foreign;
+    pub(crate) mod foreign_jws;
     pub(crate) mod template;
 }
 
-use common::foreign;
+use common::{foreign, foreign_jws};
 use oracle::{Oracle, Question};
 use serde_json::Value;
 use tls_session_binding_wasm_tests::Result;
@@ -91,43 +92,41 @@ async fn both_back_ends_judge_foreign_signatures_alike() -> Result<()> {
     ]
     .concat();
     for (set, algorithms) in signatures {
-        let mut questions = Vec::new();
-        for_each_test(set, |group, test| {
-            let [spki, message, signature] = foreign::signature(group, test);
-            questions.extend(algorithms.iter().map(|&algorithm| Question {
-                algorithm,
-                spki: spki.clone(),
-                message: message.clone(),
-                signature: signature.clone(),
-            }));
+        let questions = questions(foreign::text(set), |group, test| {
+            let signature = foreign::signature(group, test);
+            let ask = |&algorithm| Question::new(algorithm, signature.clone());
+            algorithms.iter().map(ask).collect()
         })?;
         by_host += compare(&oracle, set, &questions).await?;
     }
     for (set, algorithms) in foreign::KEYS {
-        let mut questions = Vec::new();
-        for_each_test(set, |group, test| {
-            let spki = foreign::key(group, test);
-            questions.extend(algorithms.iter().map(|&algorithm| Question {
-                algorithm,
-                spki: spki.clone(),
-                message: Vec::new(),
-                signature: Vec::new(),
-            }));
+        let questions = questions(foreign::text(set), |group, test| {
+            let key = [foreign::key(group, test), Vec::new(), Vec::new()];
+            let ask = |&algorithm| Question::new(algorithm, key.clone());
+            algorithms.iter().map(ask).collect()
         })?;
         by_host += compare(&oracle, set, &questions).await?;
     }
+    let questions = questions(foreign_jws::text(), |group, test| {
+        let signature = foreign_jws::signature(group, test).into_iter();
+        let ask = |(algorithm, parts)| Question::new(algorithm, parts);
+        signature.map(ask).collect()
+    })?;
+    by_host += compare(&oracle, foreign_jws::SET, &questions).await?;
     assert!(by_host > 1_000, "the host had a say in {by_host}");
     Ok(())
 }
 
-fn for_each_test(set: &str, mut act: impl FnMut(&Value, &Value)) -> Result<()> {
-    let set: Value = serde_json::from_str(foreign::text(set))?;
+/// What each test of a set asks.
+fn questions(set: &str, ask: impl Fn(&Value, &Value) -> Vec<Question>) -> Result<Vec<Question>> {
+    let set: Value = serde_json::from_str(set)?;
+    let mut questions = Vec::new();
     for group in list(&set, "testGroups") {
         for test in list(group, "tests") {
-            act(group, test);
+            questions.extend(ask(group, test));
         }
     }
-    Ok(())
+    Ok(questions)
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {

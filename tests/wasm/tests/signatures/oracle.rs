@@ -65,6 +65,15 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    pub(crate) fn new(algorithm: Algorithm, [spki, message, signature]: [Vec<u8>; 3]) -> Self {
+        Self {
+            algorithm,
+            spki,
+            message,
+            signature,
+        }
+    }
+
     /// The verdict of this machine.
     pub(crate) fn judge(&self) -> bool {
         self.fitting_key().is_some_and(|key| {
