@@ -64,6 +64,29 @@ async fn t3_a_token_without_the_certificates_key_is_worth_nothing() -> Result<()
     Ok(())
 }
 
+/// T03: who resumes the agent's session has its certificate on the connection, and still no key.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stolen_ticket_without_the_key_is_worth_nothing() -> Result<()> {
+    let stack = Stack::ingress().await?;
+    let (agent, thief) = (stack.party("client", HTTP2)?, stack.party("thief", HTTP2)?);
+    let token = token(&stack, &agent)?;
+    let genuine = agent.connect().await?;
+    let stolen = agent.proof(&token, genuine.exporter())?;
+    // The answer that brings the ticket.
+    assert_eq!(try_proof(&stack, &genuine, &token, &stolen).await?, Passed);
+    let resumed = agent.connect().await?;
+    assert!(resumed.facts().resumed);
+    let unproved = stack.outcome(&resumed, present(&token, None)).await?;
+    assert_eq!(unproved, refused("use_session_binding"));
+    let claims = proof_claims(&token, resumed.exporter())?;
+    let forged = thief.forge(&agent.proof_header(), &claims)?;
+    for proof in [stolen, forged] {
+        let outcome = try_proof(&stack, &resumed, &token, &proof).await?;
+        assert_eq!(outcome, refused("invalid_proof"));
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn t4_a_stolen_proof_is_worth_nothing_on_any_other_connection() -> Result<()> {
     let stack = Stack::ingress().await?;
