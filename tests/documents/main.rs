@@ -6,6 +6,7 @@
 )]
 
 mod configuration;
+mod figures;
 mod names;
 
 use std::collections::BTreeSet;
