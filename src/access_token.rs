@@ -180,6 +180,13 @@ mod tests {
     }
 
     #[test]
+    fn debug_shows_nothing_of_the_token_and_its_hash() {
+        let token = AccessToken::parse("a.b.c").unwrap();
+        assert_eq!(format!("{token:?}"), "AccessToken(redacted)");
+        assert_eq!(format!("{:?}", token.hash()), "AccessTokenHash(redacted)");
+    }
+
+    #[test]
     fn a_token_has_b64token_syntax_and_a_bounded_length() {
         for text in ["a", "a.b-c_d~e+f/g==", &"a".repeat(MAX_ACCESS_TOKEN_BYTES)] {
             assert!(AccessToken::parse(text).is_ok(), "{text}");
