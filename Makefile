@@ -11,7 +11,7 @@ VENV   := target/envoy/.installed
 DENY   := target/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help up demo build wasm module panicking client envoy test check fmt lint docs deny tools bench scale bench-build
+.PHONY: help up demo build wasm module panicking client envoy test check fmt lint docs deny tools bench bench-sidecars scale bench-build
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 24
@@ -204,6 +204,9 @@ $(ORACLE): tests/oracle/requirements.txt | tools
 
 bench: bench-build ## Measure with a real Envoy on two cores; figures go to benches/results (about ten minutes)
 	cargo run --locked --release --package tls-session-binding-bench -- bench
+
+bench-sidecars: bench-build ## Measure both sidecars alone, with binding and without
+	cargo run --locked --release --package tls-session-binding-bench -- sidecars
 
 scale: bench-build ## Watch Envoy's memory over 100,000 connections and with 2,000 open ones
 	cargo run --locked --release --package tls-session-binding-bench -- scale

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tls_session_binding_e2e::party::{AUDIENCE, ISSUER};
 
-const HTTP: &str = "type.googleapis.com/envoy.extensions.filters.http";
+pub(crate) const HTTP: &str = "type.googleapis.com/envoy.extensions.filters.http";
 const NETWORK: &str = "type.googleapis.com/envoy.extensions.filters.network";
 const SOCKETS: &str = "type.googleapis.com/envoy.extensions.transport_sockets";
-const STRING: &str = "type.googleapis.com/google.protobuf.StringValue";
+pub(crate) const STRING: &str = "type.googleapis.com/google.protobuf.StringValue";
 
 /// The filter that is measured.
 pub const OURS: &str = "target/wasm32-wasip1/release/tls_session_binding.wasm";
@@ -30,9 +30,15 @@ pub enum Socket {
 /// A bootstrap with these listeners.
 #[must_use]
 pub fn with_listeners(listeners: &[Value]) -> String {
+    with_clusters(listeners, &[])
+}
+
+/// A bootstrap with these listeners and clusters.
+#[must_use]
+pub fn with_clusters(listeners: &[Value], clusters: &[Value]) -> String {
     json!({
         "admin": { "address": loopback() },
-        "static_resources": { "listeners": listeners },
+        "static_resources": { "listeners": listeners, "clusters": clusters },
     })
     .to_string()
 }
@@ -60,6 +66,7 @@ pub fn listener(
     network_filters: &[Value],
     http_filters: &[Value],
 ) -> Value {
+    let answer = json!({ "direct_response": { "status": 200 } });
     let publish = match socket {
         Socket::Module => Some(publish()),
         Socket::BoringSsl => None,
@@ -67,7 +74,7 @@ pub fn listener(
     let filters: Vec<Value> = publish
         .into_iter()
         .chain(network_filters.iter().cloned())
-        .chain([connection_manager(http_filters)])
+        .chain([connection_manager(http_filters, &answer)])
         .collect();
     json!({
         "name": name,
@@ -140,15 +147,15 @@ fn plugin(vm: &str, code: &str, configuration: &Value) -> Value {
     })
 }
 
-fn loopback() -> Value {
+pub(crate) fn loopback() -> Value {
     json!({ "socket_address": { "address": "127.0.0.1", "port_value": 0 } })
 }
 
-fn module() -> Value {
+pub(crate) fn module() -> Value {
     json!({ "name": "tls_session_binding_module", "do_not_close": true })
 }
 
-fn publish() -> Value {
+pub(crate) fn publish() -> Value {
     json!({
         "name": "publish",
         "typed_config": {
@@ -159,7 +166,7 @@ fn publish() -> Value {
     })
 }
 
-fn transport_socket(socket: Socket, files: &Path) -> Value {
+pub(crate) fn transport_socket(socket: Socket, files: &Path) -> Value {
     let pki = |name: &str| files.join("pki").join(name);
     let (certificate, key, authority) = (pki("server.pem"), pki("server.key"), pki("ca.pem"));
     match socket {
@@ -168,16 +175,7 @@ fn transport_socket(socket: Socket, files: &Path) -> Value {
                 "identity": { "certificate_chain": certificate, "private_key": key },
                 "peer": { "ca": authority },
             });
-            json!({
-                "name": "module",
-                "typed_config": {
-                    "@type": format!("{SOCKETS}.dynamic_modules.v3.DynamicModuleTransportSocket"),
-                    "dynamic_module_config": module(),
-                    "transport_socket_name": "tls",
-                    "transport_socket_config": { "@type": STRING, "value": configuration.to_string() },
-                    "implements_secure_transport": true,
-                },
-            })
+            module_socket(&configuration)
         }
         Socket::BoringSsl => json!({
             "name": "tls",
@@ -201,7 +199,25 @@ fn transport_socket(socket: Socket, files: &Path) -> Value {
     }
 }
 
-fn connection_manager(http_filters: &[Value]) -> Value {
+pub(crate) fn module_socket(configuration: &Value) -> Value {
+    json!({
+        "name": "module",
+        "typed_config": {
+            "@type": format!("{SOCKETS}.dynamic_modules.v3.DynamicModuleTransportSocket"),
+            "dynamic_module_config": module(),
+            "transport_socket_name": "tls",
+            "transport_socket_config": { "@type": STRING, "value": configuration.to_string() },
+            "implements_secure_transport": true,
+        },
+    })
+}
+
+/// An HTTP connection manager; `action` is what becomes of every request.
+pub(crate) fn connection_manager(http_filters: &[Value], action: &Value) -> Value {
+    let mut route = json!({ "match": { "prefix": "/" } });
+    if let (Some(route), Some(action)) = (route.as_object_mut(), action.as_object()) {
+        route.extend(action.clone());
+    }
     let router = json!({
         "name": "router",
         "typed_config": { "@type": format!("{HTTP}.router.v3.Router") },
@@ -220,7 +236,7 @@ fn connection_manager(http_filters: &[Value]) -> Value {
             "route_config": { "virtual_hosts": [{
                 "name": "all",
                 "domains": ["*"],
-                "routes": [{ "match": { "prefix": "/" }, "direct_response": { "status": 200 } }],
+                "routes": [route],
             }] },
         },
     })

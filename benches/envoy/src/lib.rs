@@ -12,5 +12,6 @@ pub mod presenting;
 pub mod proxy;
 pub mod report;
 pub mod scale;
+pub mod sidecars;
 pub mod statistics;
 pub mod tls;

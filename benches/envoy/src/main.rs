@@ -1,4 +1,5 @@
-//! `bench` measures everything and writes the figures; `scale` looks at Envoy's memory alone.
+//! `bench` measures everything and writes the figures; `scale` looks at Envoy's memory alone, `sidecars` at both
+//! sidecars alone.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -8,7 +9,7 @@ use tls_session_binding_bench::proxy::{Credentials, Proxy};
 use tls_session_binding_bench::report::figures::Measured;
 use tls_session_binding_bench::report::{plot, tables, write};
 use tls_session_binding_bench::scale::{Look, Purging, hold, pass_through};
-use tls_session_binding_bench::{configure, filters, tls};
+use tls_session_binding_bench::{configure, filters, sidecars, tls};
 use tls_session_binding_e2e::{Result, root};
 
 /// Uses of a token in the plot.
@@ -22,7 +23,8 @@ fn main() -> ExitCode {
     let done = match command.as_deref() {
         Some("bench") => bench(),
         Some("scale") => scale(),
-        _ => Err("usage: tls-session-binding-bench bench|scale".into()),
+        Some("sidecars") => both_sidecars(),
+        _ => Err("usage: tls-session-binding-bench bench|scale|sidecars".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -56,6 +58,8 @@ fn measure(credentials: &Credentials) -> Result<Measured> {
     let proxy = Proxy::start(credentials, &tls::listeners(credentials))?;
     let sockets = tls::measure(&proxy, credentials, 30)?;
     drop(proxy);
+    eprintln!("both sidecars ..");
+    let sidecars = sidecars::measure(credentials, 30)?;
     eprintln!("bringing up the filter ..");
     let configure = configure::measure(credentials, 7)?;
     eprintln!("memory after many connections ..");
@@ -68,10 +72,17 @@ fn measure(credentials: &Credentials) -> Result<Measured> {
         by_uses,
         latency,
         sockets,
+        sidecars,
         configure,
         wasm_bytes: std::fs::metadata(root().join(OURS))?.len(),
         memory,
     })
+}
+
+fn both_sidecars() -> Result<()> {
+    let measured = sidecars::measure(&Credentials::make()?, 30)?;
+    println!("{}", tables::sidecars(&measured));
+    Ok(())
 }
 
 fn scale() -> Result<()> {

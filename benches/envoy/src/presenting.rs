@@ -92,7 +92,7 @@ impl<'a> Client<'a> {
         let proof = self.party.proof(token, exporter)?;
         Ok(protocol.encode(Request {
             token,
-            proof: &proof,
+            proof: Some(&proof),
         }))
     }
 
@@ -110,7 +110,7 @@ impl<'a> Client<'a> {
             .sign(&self.party.signer)?;
         Ok(protocol.encode(Request {
             token,
-            proof: proof.as_str(),
+            proof: Some(proof.as_str()),
         }))
     }
 

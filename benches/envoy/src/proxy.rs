@@ -88,13 +88,31 @@ impl Proxy {
         Self::start_on(credentials, &bootstrap::watching(listeners))
     }
 
+    /// Starts one of several Envoys: with its files in a directory of its own, on this core.
+    ///
+    /// # Errors
+    /// When Envoy does not start.
+    pub fn start_beside(
+        credentials: &Credentials,
+        name: &str,
+        core: Core,
+        bootstrap: &str,
+    ) -> Result<Self> {
+        let directory = credentials.directory().join(name);
+        std::fs::create_dir_all(&directory)?;
+        Self::start_in(&directory, core, bootstrap)
+    }
+
     fn start_on(credentials: &Credentials, bootstrap: &str) -> Result<Self> {
+        Self::start_in(&credentials.directory(), Core::Envoy, bootstrap)
+    }
+
+    fn start_in(directory: &Path, core: Core, bootstrap: &str) -> Result<Self> {
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        run_on(Core::Envoy)?;
-        let directory = credentials.directory();
-        let started = runtime.block_on(Envoy::start_with_workers(1, bootstrap, &directory));
+        run_on(core)?;
+        let started = runtime.block_on(Envoy::start_with_workers(1, bootstrap, directory));
         run_on(Core::Load)?;
         let envoy = started?;
         let process = envoy.process_id();

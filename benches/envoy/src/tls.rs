@@ -146,6 +146,6 @@ fn visit_once(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<bool> {
 fn request(protocol: Protocol) -> Box<[u8]> {
     protocol.encode(Request {
         token: &"t".repeat(500),
-        proof: &"p".repeat(430),
+        proof: Some(&"p".repeat(430)),
     })
 }

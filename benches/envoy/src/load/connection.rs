@@ -1,6 +1,6 @@
 //! One connection of the load.
 
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -66,7 +66,8 @@ pub fn handshake(
 /// An open connection that never blocks.
 pub struct Connection {
     socket: mio::net::TcpStream,
-    tls: ClientConnection,
+    /// None in the clear.
+    tls: Option<ClientConnection>,
     protocol: Protocol,
     input: Vec<u8>,
     output: Vec<u8>,
@@ -84,6 +85,20 @@ impl Connection {
         protocol: Protocol,
     ) -> Result<Self> {
         let (socket, tls) = handshake(address, config)?;
+        Self::over(socket, Some(tls), protocol)
+    }
+
+    /// Connects in the clear, as an application does to its sidecar.
+    ///
+    /// # Errors
+    /// When there is no connection to be had.
+    pub fn open_clear(address: SocketAddr, protocol: Protocol) -> Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        Self::over(socket, None, protocol)
+    }
+
+    fn over(socket: TcpStream, tls: Option<ClientConnection>, protocol: Protocol) -> Result<Self> {
         socket.set_nonblocking(true)?;
         let output = match protocol {
             Protocol::Http1 => Vec::new(),
@@ -114,7 +129,8 @@ impl Connection {
     /// # Errors
     /// When TLS does not give it.
     pub fn exporter(&self) -> Result<ExporterValue> {
-        Ok(exporter::of(&self.tls)?)
+        let tls = self.tls.as_ref().ok_or("a connection in the clear")?;
+        Ok(exporter::of(tls)?)
     }
 
     /// Queues a request, as [`Protocol::encode`] made it.
@@ -134,11 +150,17 @@ impl Connection {
     /// When the connection does not take it at once.
     pub fn flush(&mut self) -> Result<()> {
         while !self.output.is_empty() {
-            let taken = self.tls.writer().write(&self.output)?;
+            let taken = match &mut self.tls {
+                None => self.socket.write(&self.output)?,
+                Some(tls) => {
+                    let taken = tls.writer().write(&self.output)?;
+                    while tls.wants_write() {
+                        tls.write_tls(&mut self.socket)?;
+                    }
+                    taken
+                }
+            };
             self.output.drain(..taken);
-            while self.tls.wants_write() {
-                self.tls.write_tls(&mut self.socket)?;
-            }
         }
         Ok(())
     }
@@ -148,12 +170,15 @@ impl Connection {
     /// # Errors
     /// When the connection is closed, or a response is not the expected one.
     pub fn receive(&mut self) -> Result<usize> {
-        while self.read()? {
-            self.tls.process_new_packets()?;
-        }
-        match self.tls.reader().read_to_end(&mut self.input) {
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
-            _ => {}
+        match &mut self.tls {
+            None => while read(|| read_chunk(&mut self.socket, &mut self.input))? {},
+            Some(tls) => {
+                while read(|| tls.read_tls(&mut self.socket))? {
+                    tls.process_new_packets()?;
+                }
+                // It has been read to its end for now.
+                read(|| tls.reader().read_to_end(&mut self.input).map(|_| 1))?;
+            }
         }
         let mut responses = 0;
         match self.protocol {
@@ -169,14 +194,21 @@ impl Connection {
         self.flush()?;
         Ok(responses)
     }
+}
 
-    /// Reads once; whether there was anything to read.
-    fn read(&mut self) -> Result<bool> {
-        match self.tls.read_tls(&mut self.socket) {
-            Ok(0) => Err("Envoy has closed a connection".into()),
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(error) => Err(error.into()),
-        }
+/// Reads once; whether there was anything to read.
+fn read(read: impl FnOnce() -> io::Result<usize>) -> Result<bool> {
+    match read() {
+        Ok(0) => Err("Envoy has closed a connection".into()),
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+        Err(error) => Err(error.into()),
     }
+}
+
+fn read_chunk(socket: &mut mio::net::TcpStream, input: &mut Vec<u8>) -> io::Result<usize> {
+    let mut chunk = [0; 16 << 10];
+    let length = socket.read(&mut chunk)?;
+    input.extend_from_slice(chunk.get(..length).unwrap_or_default());
+    Ok(length)
 }

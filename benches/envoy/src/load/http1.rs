@@ -10,8 +10,9 @@ use super::{PATH, Request};
 #[must_use]
 pub fn encode(request: Request<'_>) -> Box<[u8]> {
     let Request { token, proof } = request;
+    let proof = proof.map_or_else(String::new, |proof| format!("{HEADER}: {proof}\r\n"));
     format!(
-        "GET {PATH} HTTP/1.1\r\nhost: {SERVICE}\r\nauthorization: Bearer {token}\r\n{HEADER}: {proof}\r\n\r\n"
+        "GET {PATH} HTTP/1.1\r\nhost: {SERVICE}\r\nauthorization: Bearer {token}\r\n{proof}\r\n"
     )
     .into_bytes()
     .into()

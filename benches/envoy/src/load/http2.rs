@@ -38,9 +38,11 @@ pub fn encode(request: Request<'_>) -> Box<[u8]> {
     // `authorization` has number 23 of the static table, 15 more than fit into four bits.
     block.extend([0x0f, 23 - 15]);
     push_text(&mut block, &format!("Bearer {}", request.token));
-    block.push(0x00);
-    push_text(&mut block, HEADER);
-    push_text(&mut block, request.proof);
+    if let Some(proof) = request.proof {
+        block.push(0x00);
+        push_text(&mut block, HEADER);
+        push_text(&mut block, proof);
+    }
     block.into()
 }
 

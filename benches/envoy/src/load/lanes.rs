@@ -47,10 +47,34 @@ impl Lanes {
         protocol: Protocol,
         depth: usize,
     ) -> Result<Self> {
+        Self::over(count, depth, || {
+            Connection::open(address, Arc::clone(config), protocol)
+        })
+    }
+
+    /// As [`Lanes::open`], in the clear; all send `requests`.
+    ///
+    /// # Errors
+    /// When one of them cannot be opened.
+    pub fn open_clear(
+        count: usize,
+        address: SocketAddr,
+        protocol: Protocol,
+        depth: usize,
+        requests: &[Box<[u8]>],
+    ) -> Result<Self> {
+        let mut lanes = Self::over(count, depth, || Connection::open_clear(address, protocol))?;
+        for lane in &mut lanes.all {
+            lane.requests = requests.to_vec();
+        }
+        Ok(lanes)
+    }
+
+    fn over(count: usize, depth: usize, open: impl Fn() -> Result<Connection>) -> Result<Self> {
         let poll = Poll::new()?;
         let mut all = Vec::with_capacity(count);
         for number in 0..count {
-            let mut connection = Connection::open(address, Arc::clone(config), protocol)?;
+            let mut connection = open()?;
             connection.register(poll.registry(), Token(number))?;
             all.push(Lane::new(connection, depth));
         }

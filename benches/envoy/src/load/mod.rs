@@ -20,8 +20,8 @@ use tls_session_binding_e2e::ask::SERVICE;
 pub struct Request<'a> {
     /// The access token.
     pub token: &'a str,
-    /// The session-binding proof.
-    pub proof: &'a str,
+    /// The session-binding proof, unless a sidecar adds it.
+    pub proof: Option<&'a str>,
 }
 
 /// Path of every request.

@@ -8,7 +8,7 @@ use crate::filters::{self, overhead};
 use crate::latency::Latency;
 use crate::scale::Look;
 use crate::statistics::median;
-use crate::{configure, tls};
+use crate::{configure, sidecars, tls};
 
 /// Everything that was measured.
 pub struct Measured {
@@ -20,6 +20,8 @@ pub struct Measured {
     pub latency: [Vec<Latency>; 2],
     /// The TLS sockets.
     pub sockets: tls::Sockets,
+    /// Both sidecars.
+    pub sidecars: sidecars::Measured,
     /// Bringing up a VM.
     pub configure: configure::Times,
     /// Size of the Wasm file, in bytes.
@@ -63,16 +65,44 @@ impl Figure {
     }
 }
 
+fn figure(key: &'static str, what: &'static str, value: f64, goal: Goal) -> Figure {
+    Figure {
+        key,
+        what,
+        value,
+        goal,
+    }
+}
+
 impl Measured {
     /// All figures, in the order in which they are shown.
     #[must_use]
     pub fn figures(&self) -> Vec<Figure> {
-        let figure = |key, what, value, goal| Figure {
-            key,
-            what,
-            value,
-            goal,
-        };
+        let mut figures = self.figures_of_one();
+        figures.extend(self.figures_of_both());
+        figures
+    }
+
+    /// The figures of both sidecars together.
+    fn figures_of_both(&self) -> [Figure; 2] {
+        [
+            figure(
+                "sidecars_binding_over_plain",
+                "both sidecars with binding against without, a request's time: the higher of HTTP/1.1 and HTTP/2",
+                self.sidecars.ratio("h1").max(self.sidecars.ratio("h2")),
+                AtMost(1.1),
+            ),
+            figure(
+                "signatures_per_pair",
+                "signatures for each pair of token and connection between the sidecars",
+                self.sidecars.signatures_per_pair(),
+                AtMost(1.0),
+            ),
+        ]
+    }
+
+    /// The figures of one Envoy.
+    fn figures_of_one(&self) -> Vec<Figure> {
         let added = |subject| overhead(&self.filters, subject, "none");
         let hit = added("hit");
         let [none_latency, hit_latency] = &self.latency;
@@ -208,6 +238,7 @@ impl Measured {
             ));
             push_latency(&mut medians, name, &times.latency);
         }
+        medians.extend(self.sidecars.medians());
         medians.push(("filter_ms.configure".to_owned(), self.configure.configure));
         medians.push(("filter_ms.compile".to_owned(), self.configure.compile));
         medians.push(("filter_ms.listen".to_owned(), self.configure.listen));
@@ -232,7 +263,8 @@ impl Measured {
     }
 }
 
-fn push_latency(medians: &mut Vec<(String, f64)>, name: &str, latency: &[Latency]) {
+/// The medians of a kind of chain's latency.
+pub fn push_latency(medians: &mut Vec<(String, f64)>, name: &str, latency: &[Latency]) {
     let of = |part: fn(&Latency) -> f64| median(&latency.iter().map(part).collect::<Vec<_>>());
     medians.push((format!("p50_us.{name}"), of(|latency| latency.p50)));
     medians.push((format!("p99_us.{name}"), of(|latency| latency.p99)));
@@ -249,7 +281,8 @@ fn ratio_of_p99(one: &[Latency], other: &[Latency]) -> f64 {
 }
 
 /// The median of the ratios, round by round.
-fn median_ratio(one: &[f64], other: &[f64]) -> f64 {
+#[must_use]
+pub fn median_ratio(one: &[f64], other: &[f64]) -> f64 {
     let ratios: Vec<f64> = one
         .iter()
         .zip(other)
@@ -258,8 +291,10 @@ fn median_ratio(one: &[f64], other: &[f64]) -> f64 {
     median(&ratios)
 }
 
+/// A count as a number to calculate with.
 #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-fn whole(number: u64) -> f64 {
+#[must_use]
+pub fn whole(number: u64) -> f64 {
     number as f64
 }
 

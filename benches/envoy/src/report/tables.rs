@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use super::figures::{Figure, Goal, Measured};
 use crate::filters::overhead;
+use crate::latency::Latency;
 use crate::scale::Look;
+use crate::sidecars;
 use crate::statistics::median;
 
 /// Rows of the table of filters: name of the measurement, and what it is.
@@ -29,6 +31,7 @@ pub fn all(measured: &Measured) -> String {
         figures(&measured.figures()),
         filters(measured),
         sockets(measured),
+        sidecars(&measured.sidecars),
     ]
     .join("\n")
 }
@@ -100,6 +103,44 @@ fn sockets(measured: &Measured) -> String {
             &[what, &short(median(module)), &short(median(boringssl))],
         );
     }
+    table
+}
+
+/// The table of both sidecars.
+#[must_use]
+pub fn sidecars(measured: &sidecars::Measured) -> String {
+    let mut table =
+        "| both sidecars, in microseconds | without binding | with | |\n|---|---|---|---|\n"
+            .to_owned();
+    for (what, protocol) in [
+        ("of both workers per request, HTTP/1.1", "h1"),
+        ("the same, HTTP/2", "h2"),
+        ("the same, HTTP/2, nobody verifies tokens", "h2_no_jwt"),
+    ] {
+        let cell = |way| short(median(measured.of(way, protocol)));
+        let ratio = format!("x {:.3}", measured.ratio(protocol));
+        push_row(
+            &mut table,
+            &[what, &cell("plain"), &cell("binding"), &ratio],
+        );
+    }
+    let mut push_latency = |what, part: fn(&Latency) -> f64| {
+        let [plain, binding] = measured
+            .latency
+            .each_ref()
+            .map(|latency| median(&latency.iter().map(part).collect::<Vec<_>>()));
+        let added = format!("{:+.2}", binding - plain);
+        push_row(&mut table, &[what, &short(plain), &short(binding), &added]);
+    };
+    let what = "from being due to the answer at half of the peak load, HTTP/1.1: half of them";
+    push_latency(what, |latency| latency.p50);
+    push_latency("the same, 99 of 100", |latency| latency.p99);
+    let (requests, pairs) = (measured.requests.to_string(), measured.pairs.to_string());
+    let what = format!("signatures for {requests} requests, {pairs} pairs of token and connection");
+    push_row(
+        &mut table,
+        &[&what, "0", &measured.signatures.to_string(), ""],
+    );
     table
 }
 
