@@ -61,7 +61,7 @@ async fn a_signature_is_made_once_per_token_and_connection_however_many_requests
 
         let (egress, ingress) = (&chain.egress.envoy, &chain.stack.envoy);
         let made = settled(egress, "proofs.made").await?;
-        let connections = egress.stat("cluster.service.upsocketcx_total").await?;
+        let connections = egress.stat("cluster.service.upstream_cx_total").await?;
         assert!((2..=CONNECTIONS).contains(&connections), "{connections}");
         let pairs = u64::try_from(pairs(ingress).len())?;
         assert_eq!(made, pairs, "on {connections} connections");
