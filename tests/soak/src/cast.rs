@@ -1,5 +1,6 @@
 //! Requests whose verdicts are known beforehand: half of them good, half bad in one of four ways.
 
+use std::error::Error;
 use std::fmt;
 
 use http::Request;
@@ -161,20 +162,30 @@ pub(crate) async fn judge(
                 .note_verdict(kind, &Outcome::of(&response), &verdicts);
             true
         }
-        // Told to go before this request was sent.
-        Err(HttpError::Closed(_)) if stage.drains() => {
+        Err(error) if stage.drains() && was_not_taken(&error) => {
             stage.tally.note_sent_away();
             false
         }
         Err(error) => {
-            let error: &dyn std::error::Error = &error;
+            let error: &dyn Error = &error;
             stage.tally.note_failure(&chain(error));
             false
         }
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// Whether the connection had been told to go before Envoy took the request: it was not sent, or came after
+/// the last that Envoy took (RFC 9113 section 6.8).
+fn was_not_taken(error: &HttpError) -> bool {
+    let cause = error.source().and_then(Error::source);
+    let http2 = cause.and_then(|cause| cause.downcast_ref::<h2::Error>());
+    let is_told_to_go = |error: &h2::Error| {
+        error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
+    };
+    matches!(error, HttpError::Closed(_)) || http2.is_some_and(is_told_to_go)
+}
+
+fn chain(error: &dyn Error) -> String {
     match error.source() {
         None => error.to_string(),
         Some(source) => format!("{error}: {}", chain(source)),

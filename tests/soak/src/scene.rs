@@ -149,6 +149,8 @@ async fn launch(files: &Files, bootstrap: &str, epoch: u32) -> Result<Envoy> {
     let base_id_file = files.directory().join("base-id");
     let number = epoch.to_string();
     let mut arguments = vec!["--concurrency", "2", "--restart-epoch", &number];
+    // Each response tells its connection to go, so that none is at work when the time is over.
+    arguments.extend(["--drain-strategy", "immediate"]);
     arguments.extend(["--drain-time-s", DRAIN_SECONDS]);
     arguments.extend(["--parent-shutdown-time-s", PARENT_SECONDS]);
     let base_id_path = base_id_file.to_string_lossy();
