@@ -139,7 +139,8 @@ pub fn by_uses(
     Ok(results)
 }
 
-/// Latencies over HTTP/1.1 without filter and of hits, both at half of the peak load of hits.
+/// Latencies over HTTP/1.1 without filter, with the empty and the reading one, and of hits, all at half of the
+/// peak load of the slowest.
 ///
 /// # Errors
 /// When a request does not get the expected answer.
@@ -147,7 +148,7 @@ pub fn latency(
     proxy: &Proxy,
     credentials: &Credentials,
     rounds: usize,
-) -> Result<[Vec<Latency>; 2]> {
+) -> Result<[Vec<Latency>; 4]> {
     let client = Client::new(&credentials.party, &credentials.issuer);
     let config = credentials.tls(Protocol::Http1, Resumption::disabled())?;
     let open = |listener| {
@@ -158,7 +159,13 @@ pub fn latency(
         lanes.run(WARM_UP)?;
         Ok::<_, Error>(lanes)
     };
-    latency::in_turn([&mut open("none")?, &mut open("ours")?], rounds)
+    let mut lanes = [
+        open("none")?,
+        open("empty")?,
+        open("reader")?,
+        open("ours")?,
+    ];
+    latency::in_turn(lanes.each_mut(), rounds)
 }
 
 fn open(

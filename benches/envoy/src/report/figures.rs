@@ -16,8 +16,8 @@ pub struct Measured {
     pub filters: filters::Times,
     /// By how often a token is used.
     pub by_uses: Vec<(usize, f64)>,
-    /// At half of the peak load: without filter, and hits.
-    pub latency: [Vec<Latency>; 2],
+    /// At half of the peak load: without filter, with two that do almost nothing, and hits.
+    pub latency: [Vec<Latency>; 4],
     /// The TLS sockets.
     pub sockets: tls::Sockets,
     /// Both sidecars.
@@ -105,7 +105,7 @@ impl Measured {
     fn figures_of_one(&self) -> Vec<Figure> {
         let added = |subject| overhead(&self.filters, subject, "none");
         let hit = added("hit");
-        let [none_latency, hit_latency] = &self.latency;
+        let [none_latency, _, _, hit_latency] = &self.latency;
         let (module, boringssl) = (&self.sockets.module, &self.sockets.boringssl);
         let full = median_ratio(&boringssl.full, &module.full);
         let resumed = median_ratio(&boringssl.resumed, &module.resumed);
@@ -222,7 +222,8 @@ impl Measured {
         for (uses, cost) in &self.by_uses {
             medians.push((format!("added_us.uses_{uses}"), *cost));
         }
-        for (name, latency) in ["none", "hit"].into_iter().zip(&self.latency) {
+        let names = ["none", "empty", "reader", "hit"];
+        for (name, latency) in names.into_iter().zip(&self.latency) {
             push_latency(&mut medians, name, latency);
         }
         for (name, times) in [

@@ -30,6 +30,7 @@ pub fn all(measured: &Measured) -> String {
     [
         figures(&measured.figures()),
         filters(measured),
+        latency(&measured.latency),
         sockets(measured),
         sidecars(&measured.sidecars),
     ]
@@ -106,6 +107,27 @@ fn sockets(measured: &Measured) -> String {
     table
 }
 
+/// The table of latencies beside filters.
+fn latency(latency: &[Vec<Latency>; 4]) -> String {
+    let mut table = "| from being due to the answer at half of the peak load, HTTP/1.1, in microseconds | half of them | 99 of 100 |\n\
+                     |---|---|---|\n"
+        .to_owned();
+    for (name, latency) in ["none", "empty", "reader", "hit"].into_iter().zip(latency) {
+        let of = |part: fn(&Latency) -> f64| short(median_of(latency, part));
+        let what = FILTERS.iter().find(|(key, _)| *key == name);
+        let what = what.map_or(name, |(_, what)| *what);
+        push_row(
+            &mut table,
+            &[what, &of(|latency| latency.p50), &of(|latency| latency.p99)],
+        );
+    }
+    table
+}
+
+fn median_of(latency: &[Latency], part: fn(&Latency) -> f64) -> f64 {
+    median(&latency.iter().map(part).collect::<Vec<_>>())
+}
+
 /// The table of both sidecars.
 #[must_use]
 pub fn sidecars(measured: &sidecars::Measured) -> String {
@@ -128,7 +150,7 @@ pub fn sidecars(measured: &sidecars::Measured) -> String {
         let [plain, binding] = measured
             .latency
             .each_ref()
-            .map(|latency| median(&latency.iter().map(part).collect::<Vec<_>>()));
+            .map(|latency| median_of(latency, part));
         let added = format!("{:+.2}", binding - plain);
         push_row(&mut table, &[what, &short(plain), &short(binding), &added]);
     };
