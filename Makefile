@@ -22,7 +22,7 @@ demo: build ## Tell the story, line by line, against a real Envoy
 up: build ## Run Envoy (127.0.0.1:8443) and an echo service until Ctrl-C
 	cargo run --quiet --package tls-session-binding-e2e --bin up
 
-test: build panicking ## Run all tests, the real Envoy included
+test: build test-filters panicking ## Run all tests, the real Envoy included
 	cargo test --workspace --locked --no-fail-fast
 
 check: fmt lint docs deny ## Format, lints for both targets, documentation, dependencies
