@@ -74,16 +74,16 @@ impl Bindings {
         certificate: &ClientCertificate,
         now: u64,
     ) -> Option<KnownBinding> {
-        let known = slot.entry.find(certificate, now);
-        match known {
-            Some(known) => {
-                self.metrics.count_shared_hit();
-                let presented = slot.entry.presented();
-                self.keep(1, |local| local.restore(presented, certificate, known));
-            }
-            None => self.metrics.count_miss(),
-        }
-        known
+        let known = slot.entry.find(certificate, now)?;
+        self.metrics.count_shared_hit();
+        let presented = slot.entry.presented();
+        self.keep(1, |local| local.restore(presented, certificate, known));
+        Some(known)
+    }
+
+    /// Counts a proof that nothing is known of.
+    pub(super) fn count_miss(&self) {
+        self.metrics.count_miss();
     }
 
     /// Keeps what was verified. Losing a race for the shared value costs a verification later.

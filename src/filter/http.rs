@@ -119,6 +119,7 @@ impl Http {
         if let Some(known) = known {
             return Ok(Outcome::of(&Admitted::Known(known)));
         }
+        bindings.count_miss();
         let began = host::now_nanos();
         let verified = proved.verify(connection, rule, now, signatures)?;
         metrics.record_verification(host::now_nanos().saturating_sub(began));

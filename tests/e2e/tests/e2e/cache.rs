@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use tls_session_binding_client::AccessToken;
 use tls_session_binding_client::http::Session;
-use tls_session_binding_e2e::Result;
+use tls_session_binding_client::proof::ProofBuilder;
 use tls_session_binding_e2e::ask::{Present, get};
 use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::{Result, now};
 
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, token, try_proof};
 
@@ -30,6 +32,27 @@ async fn a_proof_is_verified_once_per_token_and_connection() -> Result<()> {
     assert_eq!(cache(&stack, "miss").await?, 6);
     assert_eq!(cache(&stack, "hit").await?, 24);
     assert_eq!(cache(&stack, "shared_hit").await?, 0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_for_one_request_counts_as_verified_in_full_and_is_not_kept() -> Result<()> {
+    let stack = Stack::ingress().await?;
+    let party = stack.party("client", HTTP2)?;
+    let connection = party.connect().await?;
+    let token = token(&stack, &party)?;
+    let hash = AccessToken::parse(&token)
+        .map_err(|_| "not a token")?
+        .hash();
+    for id in ["1", "2", "3"] {
+        let proof = ProofBuilder::new(&hash, connection.exporter(), now())
+            .id(id)
+            .sign(&party.signer)?;
+        let answer = try_proof(&stack, &connection, &token, proof.as_str()).await?;
+        assert_eq!(answer, Passed);
+    }
+    assert_eq!(cache(&stack, "miss").await?, 3);
+    assert_eq!(cache(&stack, "bindings").await?, 0);
     Ok(())
 }
 
