@@ -89,15 +89,20 @@ async fn p07_many_proofs_that_are_too_old_at_once_are_each_made_anew_and_sent_on
             let answers = tokio::time::timeout(PATIENCE, try_join_all(requests)).await??;
             Ok::<_, Error>(answers.iter().all(|answer| Outcome::of(answer) == Passed))
         };
+        let refused = || chain.stack.envoy.stat("session_binding.refused.");
         assert!(rush().await?);
-        tokio::time::sleep(Duration::from_millis(2500)).await;
-        let refused = chain.stack.envoy.stat("session_binding.refused.").await?;
-        assert!(rush().await?);
-        let refused = chain.stack.envoy.stat("session_binding.refused.").await? - refused;
-        assert!(
-            refused > 3,
-            "{refused} refused at once are nothing to Envoy's default"
-        );
+        // How many are under way with the old proof is a matter of luck: more than the 3 of Envoy's default are wanted.
+        let mut at_once = 0;
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_millis(2500)).await;
+            let before = refused().await?;
+            assert!(rush().await?);
+            at_once = refused().await? - before;
+            if at_once > 3 {
+                break;
+            }
+        }
+        assert!(at_once > 3, "{at_once} refused at once");
     }
     Ok(())
 }
