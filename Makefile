@@ -202,6 +202,17 @@ $(ORACLE): tests/oracle/requirements.txt | tools
 	target/oracle/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
+.PHONY: mutants
+CARGO_MUTANTS := target/tools/bin/cargo-mutants
+CARGO_MUTANTS_VERSION := 27.1.0
+
+mutants: $(CARGO_MUTANTS) ## Change the core in every small way and see that a test notices (an hour or two): make mutants SHARD=1/4
+	$(CARGO_MUTANTS) mutants --package tls-session-binding --file 'src/*.rs' --file 'src/cache/*.rs' --exclude src/limits.rs \
+		$(if $(SHARD),--shard $(SHARD) --sharding round-robin) --output target/mutants -- --lib --test core
+
+$(CARGO_MUTANTS): | tools
+	cargo install cargo-mutants --version $(CARGO_MUTANTS_VERSION) --locked --quiet --root target/tools
+
 bench: bench-build ## Measure with a real Envoy on two cores; figures go to benches/results (about ten minutes)
 	cargo run --locked --release --package tls-session-binding-bench -- bench
 
