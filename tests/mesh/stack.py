@@ -190,7 +190,8 @@ def envoy(bootstrap, directory, *options):
     arguments += ["--concurrency", "2", "--log-level", "warning", *options]
     with process(ENVOY, *arguments, log=log, cwd=ROOT, env=environment()):
         try:
-            admin = until(lambda: "http://" + address.read_text().strip(), "Envoy's administration address")
+            # The file is there before the address is in it.
+            admin = "http://" + until(lambda: address.read_text().strip(), "Envoy's administration address")
             until(lambda: get(f"{admin}/ready").strip() == "LIVE", "Envoy's readiness")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{log.read_text()[-4000:]}") from None
