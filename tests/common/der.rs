@@ -70,3 +70,20 @@ pub(crate) fn with_spki(certificate: &[u8], spki: &[u8]) -> Vec<u8> {
     parts[0] = &to_be_signed;
     element(SEQUENCE, &parts.concat())
 }
+
+/// The certificate, made as long as `length` by its signature, which binding does not look at.
+pub(crate) fn with_length(certificate: &[u8], length: usize) -> Vec<u8> {
+    const BIT_STRING: u8 = 0x03;
+    let parts = elements(content(certificate));
+    let mut signature = content(parts[2]).to_vec();
+    // The headers of what grows take up to some bytes more.
+    signature.resize(signature.len() + length - certificate.len(), 0);
+    loop {
+        let grown = element(BIT_STRING, &signature);
+        let certificate = element(SEQUENCE, &[parts[0], parts[1], &grown].concat());
+        if certificate.len() <= length {
+            return certificate;
+        }
+        signature.pop();
+    }
+}

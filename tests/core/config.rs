@@ -9,7 +9,7 @@ use tls_session_binding::certificate::CertificateEncoding;
 use tls_session_binding::challenge::ErrorDescription;
 use tls_session_binding::config::{Config, ConfirmationSource, Role, Source};
 use tls_session_binding::exporter::ExporterEncoding;
-use tls_session_binding::limits::MAX_CONFIG_BYTES;
+use tls_session_binding::limits::{MAX_CONFIG_BYTES, MAX_RULE_NAME_BYTES, MAX_RULES};
 use tls_session_binding::rule::{Mode, Policy, Rule, WithoutToken};
 use tls_session_binding::verify::{ProofRules, RequiredClaims};
 
@@ -106,7 +106,8 @@ fn every_value_of_every_key_is_taken_as_written() {
         "confirmation": {"property": ["metadata", "filter_metadata", "jwt", "payload"]},
         "binding": "required", "algorithms": ["PS256", "ES384"],
         "max_proof_age": "86400s", "clock_tolerance": "0s", "error_description": "code",
-        "cache": {"connections": 0, "tokens_per_connection": 1, "max_binding_age": "60s"}
+        "cache": {"connections": 0, "tokens_per_connection": 1, "max_binding_age": "60s"},
+        "verified_header": "x-session-2"
     }"#;
     let config = Config::parse(text.as_bytes()).unwrap();
     assert_eq!(config.role, Role::Purge);
@@ -131,6 +132,7 @@ fn every_value_of_every_key_is_taken_as_written() {
     assert_eq!(rule.proof.max_proof_age, 86_400);
     assert_eq!(rule.proof.clock_tolerance, 0);
     assert_eq!(config.error_description, ErrorDescription::Code);
+    assert_eq!(config.verified_header.as_deref(), Some("x-session-2"));
     let cache = CacheLimits {
         connections: 0,
         tokens_per_connection: 1,
@@ -146,5 +148,29 @@ fn a_configuration_has_a_greatest_length() {
     for length in [MAX_CONFIG_BYTES + 1, 1 << 20] {
         let refused = Config::parse(padded(length).as_bytes()).unwrap_err();
         assert_eq!(refused.to_string(), "the configuration is too long");
+    }
+}
+
+#[test]
+fn the_name_of_a_rule_and_the_number_of_rules_are_bounded_on_both_sides() {
+    let named = |length: usize| format!(r#"{{"rules": [{{"name": "{}"}}]}}"#, "a".repeat(length));
+    let many = |count: usize| {
+        let rules: Vec<String> = (0..count)
+            .map(|number| format!(r#"{{"name": "r{number}"}}"#))
+            .collect();
+        format!(r#"{{"rules": [{}]}}"#, rules.join(","))
+    };
+    let is_taken = |text: String| Config::parse(text.as_bytes()).is_ok();
+    for length in [1, MAX_RULE_NAME_BYTES - 1, MAX_RULE_NAME_BYTES] {
+        assert!(is_taken(named(length)), "{length}");
+    }
+    for length in [0, MAX_RULE_NAME_BYTES + 1, MAX_RULE_NAME_BYTES + 2] {
+        assert!(!is_taken(named(length)), "{length}");
+    }
+    for count in [0, MAX_RULES - 1, MAX_RULES] {
+        assert!(is_taken(many(count)), "{count}");
+    }
+    for count in [MAX_RULES + 1, MAX_RULES + 2] {
+        assert!(!is_taken(many(count)), "{count}");
     }
 }

@@ -13,6 +13,7 @@ mod common;
 
 mod cache;
 mod catalogue;
+mod certificate;
 mod config;
 mod json;
 mod laws;
