@@ -1,6 +1,10 @@
 //! What the binding cache keeps of a connection, and for how long.
 
-use tls_session_binding::cache::{BindingCache, CacheLimits, SharedBindings};
+use tls_session_binding::cache::{
+    BindingCache, CacheLimits, KnownBinding, Presentation, SharedBindings,
+};
+use tls_session_binding::exporter::ExporterValue;
+use tls_session_binding::limits::{KNOWN_CONNECTION_BYTES, MAX_CACHED_BYTES};
 
 use crate::common::recipe::Recipe;
 use crate::common::scene::Scene;
@@ -109,4 +113,113 @@ fn shared_memory_takes_what_was_verified_for_the_presentation_that_was_looked_up
     };
     assert!(found(one.presentation()));
     assert!(!found(other.presentation()));
+}
+
+/// Bytes that a connection with one binding of `length` presented bytes counts for.
+const fn counted(length: usize) -> usize {
+    KNOWN_CONNECTION_BYTES + length
+}
+
+/// A cache that forgets for want of bytes only, and what stands for any binding in it.
+fn roomy() -> (BindingCache, KnownBinding, Request) {
+    let limits = CacheLimits {
+        connections: 1000,
+        ..LIMITS
+    };
+    let request = on_connection(0, &Recipe::default());
+    let mut cache = BindingCache::new(limits);
+    insert(&mut cache, &request);
+    let lines = request.lines();
+    let verified = request.verify(&lines);
+    let known = cache.find(&verified.presentation(), request.situation.now);
+    cache.purge(&request.connection.exporter);
+    (cache, known.unwrap(), request)
+}
+
+fn presented<'a>(exporter: &'a ExporterValue, authorization: &'a [u8]) -> Presentation<'a> {
+    Presentation {
+        rule: 0,
+        exporter,
+        authorization,
+        proof: b"the proof",
+    }
+}
+
+#[test]
+fn what_was_verified_is_found_under_its_rule_and_counted_once() {
+    let request = on_connection(1, &Recipe::default());
+    let (lines, now) = (request.lines(), request.situation.now);
+    let verified = request.verify(&lines);
+    let mut cache = BindingCache::new(LIMITS);
+    cache.insert(&verified, now);
+    cache.insert(&verified, now);
+    assert_eq!(cache.bindings(), 1);
+    let presented = verified.presentation();
+    assert!(cache.find(&presented, now).is_some());
+    let rule = presented.rule + 1;
+    assert!(
+        cache
+            .find(&Presentation { rule, ..presented }, now)
+            .is_none()
+    );
+}
+
+#[test]
+fn bytes_are_bounded_on_both_sides_and_come_back_when_connections_go() {
+    let (mut cache, known, request) = roomy();
+    let certificate = &request.connection.certificate;
+    let proof = presented(&request.connection.exporter, b"").proof.len();
+    let exporters: Vec<_> = (0..32)
+        .map(|number| ExporterValue::from_bytes([number; 32]))
+        .collect();
+    let share = MAX_CACHED_BYTES / exporters.len() - counted(proof);
+    for _ in 0..2 {
+        for exporter in &exporters {
+            // The same again takes no more, and what goes for want of a place takes nothing.
+            for last in [0, 0, 1, 2] {
+                let authorization = [vec![1; share / 2 - 1], vec![last]].concat();
+                cache.restore(&presented(exporter, &authorization), certificate, known);
+            }
+        }
+        assert_eq!(cache.bindings(), 2 * (exporters.len() - 1));
+        exporters.iter().for_each(|exporter| cache.purge(exporter));
+        assert_eq!(cache.bindings(), 0);
+    }
+    for (length, bindings) in [(MAX_CACHED_BYTES, 1), (MAX_CACHED_BYTES + 1, 0)] {
+        let authorization = vec![1; length - counted(proof)];
+        cache.restore(
+            &presented(&exporters[0], &authorization),
+            certificate,
+            known,
+        );
+        assert_eq!(cache.bindings(), bindings);
+        cache.purge(&exporters[0]);
+    }
+}
+
+#[test]
+fn a_connection_that_came_again_is_as_young_as_its_last_arrival() {
+    let [again, other, third] = [1, 2, 3].map(|number| on_connection(number, &Recipe::default()));
+    let mut cache = BindingCache::new(LIMITS);
+    insert(&mut cache, &again);
+    cache.purge(&again.connection.exporter);
+    for request in [&other, &again, &third] {
+        insert(&mut cache, request);
+    }
+    assert!(knows_certificate(&cache, &again));
+    assert!(!knows_certificate(&cache, &other));
+}
+
+#[test]
+fn a_slot_is_held_by_the_connection_that_wrote_it() {
+    let request = on_connection(1, &Recipe::default());
+    let (lines, now) = (request.lines(), request.situation.now);
+    let verified = request.verify(&lines);
+    let [even, odd] = [4, 5].map(|id| SharedBindings::new(LIMITS, 1, id).unwrap());
+    assert_eq!([even.slot(), odd.slot()], [0, 1]);
+    let entry = even.look_up(Vec::new(), verified.presentation());
+    let value = entry.insert(&verified, now).unwrap();
+    assert!(even.is_held(&value));
+    assert!(!odd.is_held(&value));
+    assert!(!even.is_held(&[]));
 }
