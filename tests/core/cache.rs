@@ -182,7 +182,9 @@ fn bytes_are_bounded_on_both_sides_and_come_back_when_connections_go() {
             }
         }
         assert_eq!(cache.bindings(), 2 * (exporters.len() - 1));
-        exporters.iter().for_each(|exporter| cache.purge(exporter));
+        for exporter in &exporters {
+            cache.purge(exporter);
+        }
         assert_eq!(cache.bindings(), 0);
     }
     for (length, bindings) in [(MAX_CACHED_BYTES, 1), (MAX_CACHED_BYTES + 1, 0)] {
