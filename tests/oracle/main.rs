@@ -69,7 +69,7 @@ fn no_mutant_is_accepted_here_and_refused_by_an_independent_verifier() {
             for ((ours, theirs), (client, proof)) in
                 ours.iter().zip(oracle.answers(mutants.len())).zip(&mutants)
             {
-                seen.note(oracle.library, ours, theirs, *client, proof);
+                seen.note(oracle.name, ours, theirs, *client, proof);
             }
         }
     }

@@ -12,14 +12,14 @@ use crate::common::judge::Situation;
 use crate::mutants::Client;
 
 pub(crate) struct Oracle {
-    pub(crate) library: &'static str,
+    pub(crate) name: &'static str,
     process: Child,
     questions: Option<BufWriter<ChildStdin>>,
     answers: BufReader<ChildStdout>,
 }
 
 impl Oracle {
-    pub(crate) fn start(library: &'static str, clients: &[Client]) -> Self {
+    pub(crate) fn start(name: &'static str, clients: &[Client]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let python = root.join("target/oracle/bin/python3");
         assert!(
@@ -29,7 +29,7 @@ impl Oracle {
         );
         let mut process = Command::new(python)
             .arg(root.join("tests/oracle/oracle.py"))
-            .arg(library)
+            .arg(name)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -42,7 +42,7 @@ impl Oracle {
         writeln!(questions, "{}", Value::from(situations)).unwrap();
         let answers = BufReader::new(process.stdout.take().unwrap());
         Self {
-            library,
+            name,
             process,
             questions: Some(questions),
             answers,
@@ -61,7 +61,7 @@ impl Oracle {
     pub(crate) fn answers(&mut self, count: usize) -> Vec<String> {
         let lines = self.answers.by_ref().lines().take(count);
         let answers: Vec<String> = lines.map(Result::unwrap).collect();
-        assert_eq!(answers.len(), count, "{} ended", self.library);
+        assert_eq!(answers.len(), count, "{} ended", self.name);
         answers
     }
 }

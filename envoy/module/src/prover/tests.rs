@@ -234,14 +234,20 @@ fn an_attempt_that_waits_does_not_take_the_connection_of_a_later_one_for_its_own
     assert_eq!(request.answered.get(), Some(503));
 }
 
+/// A request with a proof, sent on connection 1.
+fn sent(prover: &Prover) -> (Request, Attempt) {
+    let request = Request::on(Some(1), &[("authorization", TOKEN)]);
+    let mut attempt = Attempt::default();
+    prover.request(&request, &mut attempt, None);
+    (request, attempt)
+}
+
 #[test]
 fn a_proof_does_not_outlive_its_attempt() {
     let ends = Ends::new();
     let prover = prover("");
     connect(&ends, 1);
-    let request = Request::on(Some(1), &[("authorization", TOKEN)]);
-    let mut attempt = Attempt::default();
-    prover.request(&request, &mut attempt, None);
+    let (request, mut attempt) = sent(&prover);
     assert!(request.proof().is_some());
     prover.response(&request, &mut attempt);
     assert_eq!(request.proof(), None);
@@ -252,9 +258,7 @@ fn other_refusals_leave_the_proof_as_it_is() {
     let ends = Ends::new();
     let prover = prover("");
     connect(&ends, 1);
-    let request = Request::on(Some(1), &[("authorization", TOKEN)]);
-    let mut attempt = Attempt::default();
-    prover.request(&request, &mut attempt, None);
+    let (request, mut attempt) = sent(&prover);
     let before = request.proof();
     request
         .challenge
@@ -271,9 +275,8 @@ fn a_connection_that_was_cut_off_is_known_when_its_response_seems_complete() {
     connect(&ends, 1);
     connect(&ends, 2);
     let cut_off = || upstream::CONNECTIONS.recall(1).unwrap().mark_truncated();
-    let (unproven, mut sent) = (Attempt::default(), Attempt::default());
-    let request = Request::on(Some(1), &[("authorization", TOKEN)]);
-    prover.request(&request, &mut sent, None);
+    let (request, sent) = sent(&prover);
+    let unproven = Attempt::default();
     for attempt in [&unproven, &sent] {
         assert!(!prover.response_is_truncated(&request, attempt));
     }
