@@ -102,6 +102,12 @@ impl Targets {
         Self { hosts, paths }
     }
 
+    /// Whether nothing is listed, so that a proof may go anywhere.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.paths.is_empty()
+    }
+
     /// Whether a proof may go to this target; `authority` may have a port.
     #[must_use]
     pub fn admit(&self, authority: &[u8], path: &[u8]) -> bool {

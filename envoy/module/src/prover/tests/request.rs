@@ -10,7 +10,7 @@ use super::{Exchange, PROOF};
 pub(super) struct Request {
     pub(super) connection: Cell<Option<u64>>,
     pub(super) headers: RefCell<HashMap<String, Vec<Vec<u8>>>>,
-    pub(super) challenge: RefCell<Vec<Vec<u8>>>,
+    pub(super) response: RefCell<HashMap<String, Vec<Vec<u8>>>>,
     pub(super) latest: Cell<Option<u32>>,
     pub(super) answered: Cell<Option<u32>>,
 }
@@ -31,6 +31,16 @@ impl Request {
                 .push(value.as_bytes().to_vec());
         }
         request
+    }
+
+    /// The other side's answer.
+    pub(super) fn respond(&self, status: &str, headers: &[(&str, &str)]) {
+        for (name, value) in [(":status", status)].iter().chain(headers) {
+            let mut map = self.response.borrow_mut();
+            map.entry((*name).to_owned())
+                .or_default()
+                .push(value.as_bytes().to_vec());
+        }
     }
 
     pub(super) fn proof(&self) -> Option<String> {
@@ -55,20 +65,11 @@ impl Exchange for Request {
     }
 
     fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
-        let headers = self.headers.borrow();
-        let values = headers.get(name).map(Vec::as_slice).unwrap_or_default();
-        read(&values.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        show(&self.headers, name, read);
     }
 
-    fn response_header(&self, _name: &str, read: &mut dyn FnMut(&[&[u8]])) {
-        read(
-            &self
-                .challenge
-                .borrow()
-                .iter()
-                .map(Vec::as_slice)
-                .collect::<Vec<_>>(),
-        );
+    fn response_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
+        show(&self.response, name, read);
     }
 
     fn set_request_header(&self, name: &str, value: Option<&[u8]>) {
@@ -82,4 +83,14 @@ impl Exchange for Request {
     fn answer(&self, status: u32, _reason: &str) {
         self.answered.set(Some(status));
     }
+}
+
+fn show(
+    headers: &RefCell<HashMap<String, Vec<Vec<u8>>>>,
+    name: &str,
+    read: &mut dyn FnMut(&[&[u8]]),
+) {
+    let headers = headers.borrow();
+    let values = headers.get(name).map(Vec::as_slice).unwrap_or_default();
+    read(&values.iter().map(Vec::as_slice).collect::<Vec<_>>());
 }
