@@ -103,6 +103,11 @@ impl Bindings {
         }
     }
 
+    /// Tells the host of all that is not counted there yet.
+    pub(super) fn carry_over(&self) {
+        self.metrics.carry_over();
+    }
+
     /// Drops what is known of a connection that closes.
     pub(super) fn purge(&self, config: &Config) {
         if let Ok(exporter) = connection::exporter(config) {

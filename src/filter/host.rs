@@ -1,7 +1,7 @@
 //! Every host call, with the SDK's byte-wise functions only: its convenient getters panic on a byte that
 //! is not UTF-8 or on an unexpected status, and a panic ends the VM for every request on the worker.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use proxy_wasm::hostcalls;
 use proxy_wasm::types::{LogLevel, MapType, MetricType, Status};
@@ -94,6 +94,12 @@ pub(super) fn connection_id() -> Result<u64, HostFault> {
     let bytes = property(&["connection", "id"]).ok_or(HostFault::RequestUnreadable)?;
     let bytes = bytes.try_into().map_err(|_| HostFault::RequestUnreadable)?;
     Ok(u64::from_le_bytes(bytes))
+}
+
+/// Has the plugin's `on_tick` called again and again.
+pub(super) fn tick_every(period: Duration) {
+    // Counters stay behind; decisions stand.
+    let _ = hostcalls::set_tick_period(period);
 }
 
 /// The wall clock, in seconds since 1970.

@@ -5,6 +5,7 @@ use crate::policy::Verdict;
 use crate::rule::{Policy, Rule};
 
 use super::host;
+use super::tally::Tally;
 
 /// Prefix of every metric of this filter.
 const PREFIX: &str = "session_binding";
@@ -17,7 +18,8 @@ pub(super) struct Metrics {
 }
 
 struct RuleMetrics {
-    admitted: Vec<Option<u32>>,
+    /// By [`Verdict`].
+    admitted: Vec<Tally>,
     refused: Faults,
     observed: Faults,
 }
@@ -39,17 +41,34 @@ impl Metrics {
 
     /// Counts a request that goes on.
     pub(super) fn count_admitted(&self, rule: &Rule, verdict: Verdict) {
-        self.count(rule, |metrics| metrics.admitted.get(verdict as usize));
+        let metrics = self.of(rule);
+        if let Some(tally) = metrics.and_then(|metrics| metrics.admitted.get(verdict as usize)) {
+            tally.count();
+        }
     }
 
     /// Counts a request that ends here.
     pub(super) fn count_refused(&self, rule: &Rule, refusal: Refusal) {
-        self.count(rule, |metrics| metrics.refused.get(refusal));
+        host::add(
+            self.of(rule)
+                .and_then(|metrics| metrics.refused.get(refusal)),
+            1,
+        );
     }
 
     /// Counts a request that goes on although it would be refused.
     pub(super) fn count_observed(&self, rule: &Rule, refusal: Refusal) {
-        self.count(rule, |metrics| metrics.observed.get(refusal));
+        host::add(
+            self.of(rule)
+                .and_then(|metrics| metrics.observed.get(refusal)),
+            1,
+        );
+    }
+
+    /// Tells the host of all that is not counted there yet.
+    pub(super) fn carry_over(&self) {
+        let admitted = self.rules.iter().flat_map(|rule| &rule.admitted);
+        admitted.for_each(Tally::carry_over);
     }
 
     /// Records how long a full verification took, in nanoseconds.
@@ -57,26 +76,20 @@ impl Metrics {
         host::record(self.verification, nanos / 1000);
     }
 
-    fn count<'m>(
-        &'m self,
-        rule: &Rule,
-        pick: impl FnOnce(&'m RuleMetrics) -> Option<&'m Option<u32>>,
-    ) {
-        let counter = self.rules.get(usize::from(rule.number)).and_then(pick);
-        host::add(counter.copied().flatten(), 1);
+    fn of(&self, rule: &Rule) -> Option<&RuleMetrics> {
+        self.rules.get(usize::from(rule.number))
     }
 }
 
 impl RuleMetrics {
     fn define(rule: &Rule) -> Self {
         let rule = &rule.name;
-        let define = |kind: &str, name: &str| {
-            host::define_counter(&format!("{PREFIX}.{kind}.{name}.{rule}"))
-        };
+        let full = |kind: &str, name: &str| format!("{PREFIX}.{kind}.{name}.{rule}");
+        let define = |kind: &str, name: &str| host::define_counter(&full(kind, name));
         Self {
             admitted: Verdict::ALL
                 .iter()
-                .map(|verdict| define("admitted", verdict.name()))
+                .map(|verdict| Tally::define(&full("admitted", verdict.name())))
                 .collect(),
             refused: Faults::define(
                 |reason| define("refused", reason),
@@ -104,17 +117,18 @@ impl Faults {
         }
     }
 
-    fn get(&self, refusal: Refusal) -> Option<&Option<u32>> {
-        match refusal {
+    fn get(&self, refusal: Refusal) -> Option<u32> {
+        let counter = match refusal {
             Refusal::Client(fault) => self.client.get(fault as usize),
             Refusal::Host(fault) => self.host.get(fault as usize),
-        }
+        };
+        counter.copied().flatten()
     }
 }
 
 /// How often the cache answered, and how much it holds.
 pub(super) struct CacheMetrics {
-    hit: Option<u32>,
+    hit: Tally,
     shared_hit: Option<u32>,
     miss: Option<u32>,
     purged: Option<u32>,
@@ -126,20 +140,26 @@ pub(super) struct CacheMetrics {
 impl CacheMetrics {
     /// Defines them.
     pub(super) fn define() -> Self {
-        let counter = |name| host::define_counter(&format!("{PREFIX}.cache.{name}"));
+        let full = |name| format!("{PREFIX}.cache.{name}");
+        let counter = |name| host::define_counter(&full(name));
         Self {
-            hit: counter("hit"),
+            hit: Tally::define(&full("hit")),
             shared_hit: counter("shared_hit"),
             miss: counter("miss"),
             purged: counter("purged"),
             evicted: counter("evicted"),
-            bindings: host::define_gauge(&format!("{PREFIX}.cache.bindings")),
+            bindings: host::define_gauge(&full("bindings")),
         }
     }
 
     /// Counts an answer from this VM's memory.
     pub(super) fn count_hit(&self) {
-        host::add(self.hit, 1);
+        self.hit.count();
+    }
+
+    /// Tells the host of all that is not counted there yet.
+    pub(super) fn carry_over(&self) {
+        self.hit.carry_over();
     }
 
     /// Counts an answer from the host's shared memory.

@@ -15,6 +15,7 @@ mod purge;
 mod readiness;
 mod root;
 mod signatures;
+mod tally;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);

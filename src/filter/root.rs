@@ -18,6 +18,7 @@ use super::outcome;
 use super::purge::Purge;
 use super::readiness;
 use super::signatures::Signatures;
+use super::tally;
 
 /// A configured plugin that verifies.
 pub(super) struct Plugin {
@@ -68,6 +69,7 @@ impl Root {
             return;
         }
         outcome::declare();
+        host::tick_every(tally::PERIOD);
         let signatures = Signatures::probe();
         host::log(LogLevel::Info, &format!("session binding: {signatures}"));
         readiness::report("verify_signature", signatures.are_by_host());
@@ -112,6 +114,13 @@ impl RootContext for Root {
                 host::log_error(&format!("session binding: wrong configuration: {mistakes}"));
                 false
             }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.metrics.carry_over();
+            plugin.bindings.carry_over();
         }
     }
 

@@ -19,15 +19,16 @@ pub struct Latency {
     pub p99: f64,
 }
 
-/// Requests per connection to find the peak load with.
-const TO_THE_PEAK: usize = 1000;
+/// Requests to find the peak load with.
+const TO_THE_PEAK: usize = 4000;
 
 /// Time between requests at half of the load that these connections reach when each sends the next
 /// request as soon as the one before is answered.
 fn half_of_peak(lanes: &mut Lanes) -> Result<Duration> {
     let begin = Instant::now();
-    lanes.run(TO_THE_PEAK)?;
-    let requests = number(TO_THE_PEAK * lanes.len());
+    let each = TO_THE_PEAK / lanes.len();
+    lanes.run(each)?;
+    let requests = number(each * lanes.len());
     Ok(begin.elapsed().mul_f64(2.0 / requests))
 }
 

@@ -1,14 +1,16 @@
 //! Both sidecars of `envoy/egress.yaml` and `envoy/ingress.yaml` in front of a service, with binding and without:
 //! the CPU time that a request takes of both workers. Without means: no prover, no filter, all else the same.
+//! A prover and a filter that only reads stand between: less than they no filter in Wasm can take.
 
 pub mod chain;
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::Duration;
 
 use tls_session_binding_e2e::Result;
 
-use crate::filters::{SETTLE, Times};
+use crate::filters::SETTLE;
 use crate::latency::{self, Latency};
 use crate::load::lanes::Lanes;
 use crate::load::{Protocol, Request};
@@ -16,28 +18,31 @@ use crate::presenting::Client;
 use crate::proxy::Credentials;
 use crate::report::figures::{median_ratio, push_latency, whole};
 use crate::statistics::{median, micros, number};
-use chain::{Chain, KINDS, Kind};
+use chain::{Chain, EXTRAS, Extra, Kind, WAYS, Way};
 
-/// Connections of the application.
-const CONNECTIONS: usize = 4;
-/// HTTP/2 requests that each sends at once.
-const AT_ONCE: usize = 16;
+/// Connections of the application, and requests that each sends at once: about a hundred clients.
+const HTTP1: (usize, usize) = (96, 1);
+const HTTP2: (usize, usize) = (6, 16);
+/// The same where latency is measured: few, so that requests do not wait for each other.
+const FEW: (usize, usize) = (4, 1);
 /// Users in turn.
 const TOKENS: usize = 20;
-/// Requests per connection before anything is measured.
-const WARM_UP: usize = 400;
-/// Requests per connection and turn.
-const EACH: usize = 6 * AT_ONCE;
+/// Requests before anything is measured: enough for each token to have met each connection.
+const WARM_UP: usize = 96 * 100;
+/// Requests of one turn.
+const TURN: usize = 96 * 16;
 /// The module's counts are carried over four times a second.
 const CARRIED: Duration = Duration::from_millis(600);
+
+/// Microseconds of both workers per request, one number per round, by kind of chain.
+type Times = BTreeMap<String, Vec<f64>>;
 
 /// What both sidecars take.
 #[derive(Debug)]
 pub struct Measured {
-    /// Microseconds of both workers per request, by kind of chain.
-    pub times: Times,
-    /// HTTP/1.1 at half of the peak load: without and with binding.
-    pub latency: [Vec<Latency>; 2],
+    times: Times,
+    /// The first way at half of the peak load: without binding, with the reading filter, with binding.
+    pub latency: [Vec<Latency>; 3],
     /// Requests with binding.
     pub requests: usize,
     /// Signatures made for them.
@@ -56,56 +61,73 @@ pub fn measure(credentials: &Credentials, rounds: usize) -> Result<Measured> {
     let tokens = (0..TOKENS).map(|_| client.token());
     let tokens = tokens.collect::<Result<Vec<_>>>()?;
     let mut lanes = Vec::new();
-    for kind in &KINDS {
-        let mut one = open(&chain, kind, &tokens)?;
-        one.run(WARM_UP)?;
-        lanes.push((kind, one));
+    for kind in Kind::all() {
+        let load = match kind.way.application {
+            Protocol::Http1 => HTTP1,
+            Protocol::Http2 => HTTP2,
+        };
+        lanes.push((kind.name(), open(&chain, kind, load, &tokens)?));
     }
     let mut times = Times::new();
     for _ in 0..rounds {
-        for (kind, lanes) in &mut lanes {
+        for (name, lanes) in &mut lanes {
             let before = chain.cpu_time()?;
-            lanes.run(EACH)?;
+            lanes.run(TURN / lanes.len())?;
             sleep(SETTLE);
             let used = chain.cpu_time()?.saturating_sub(before);
-            let time = micros(used) / number(EACH * lanes.len());
-            times.entry(kind.name).or_default().push(time);
+            times
+                .entry(name.clone())
+                .or_default()
+                .push(micros(used) / number(TURN));
         }
     }
-    let bound = KINDS.iter().filter(|kind| kind.binding).count();
     sleep(CARRIED);
     let (signatures, pairs) = (chain.signatures()?, chain.connections()? * TOKENS as u64);
-    let [(_, plain), (_, binding), ..] = lanes.as_mut_slice() else {
-        return Err("no chains".into());
-    };
+    let proving = WAYS.len() * (EXTRAS.len() - 1);
     Ok(Measured {
         times,
-        latency: latency::in_turn([plain, binding], rounds.div_ceil(4))?,
-        requests: bound * CONNECTIONS * (WARM_UP + rounds * EACH),
+        latency: at_half_of_peak(&chain, &tokens, rounds.div_ceil(4))?,
+        requests: proving * (WARM_UP + rounds * TURN),
         signatures,
         pairs,
     })
 }
 
-fn open(chain: &Chain, kind: &Kind, tokens: &[String]) -> Result<Lanes> {
-    let depth = match kind.protocol {
-        Protocol::Http1 => 1,
-        Protocol::Http2 => AT_ONCE,
-    };
+/// Latency on the first way, with everything that the sidecars may do beside.
+fn at_half_of_peak(
+    chain: &Chain,
+    tokens: &[String],
+    rounds: usize,
+) -> Result<[Vec<Latency>; EXTRAS.len()]> {
+    let way = WAYS[0];
+    let [plain, reading, binding] =
+        EXTRAS.map(|extra| open(chain, Kind { way, extra }, FEW, tokens));
+    latency::in_turn([&mut plain?, &mut reading?, &mut binding?], rounds)
+}
+
+/// Opens connections of the application, and warms them up.
+fn open(
+    chain: &Chain,
+    kind: Kind,
+    (connections, at_once): (usize, usize),
+    tokens: &[String],
+) -> Result<Lanes> {
+    let protocol = kind.way.application;
     let requests: Vec<_> = tokens
         .iter()
-        .map(|token| kind.protocol.encode(Request { token, proof: None }))
+        .map(|token| protocol.encode(Request { token, proof: None }))
         .collect();
     let address = chain.address(kind)?;
-    Lanes::open_clear(CONNECTIONS, address, kind.protocol, depth, &requests)
+    let mut lanes = Lanes::open_clear(connections, address, protocol, at_once, &requests)?;
+    lanes.run(WARM_UP / connections)?;
+    Ok(lanes)
 }
 
 impl Measured {
-    /// With binding against without, by what is spoken: `h1`, `h2` or `h2_no_jwt`.
+    /// What the sidecars take with this, against without.
     #[must_use]
-    pub fn ratio(&self, protocol: &str) -> f64 {
-        let times = |way| self.of(way, protocol);
-        median_ratio(times("binding"), times("plain"))
+    pub fn ratio(&self, way: Way, extra: Extra) -> f64 {
+        median_ratio(self.of(way, extra), self.of(way, Extra::Nothing))
     }
 
     /// Signatures for each pair of token and connection.
@@ -121,15 +143,14 @@ impl Measured {
         for (kind, times) in &self.times {
             medians.push((format!("request_us.{kind}"), median(times)));
         }
-        for protocol in ["h1", "h2", "h2_no_jwt"] {
-            let ratio = self.ratio(protocol);
-            medians.push((format!("sidecars_binding_over_plain.{protocol}"), ratio));
+        for way in WAYS {
+            for (name, extra) in [("reading", Extra::Reading), ("binding", Extra::Binding)] {
+                let name = format!("sidecars_{name}_over_plain.{}", way.name);
+                medians.push((name, self.ratio(way, extra)));
+            }
         }
-        for (way, latency) in ["sidecars_plain", "sidecars_binding"]
-            .into_iter()
-            .zip(&self.latency)
-        {
-            push_latency(&mut medians, way, latency);
+        for (name, latency) in ["plain", "reading", "binding"].iter().zip(&self.latency) {
+            push_latency(&mut medians, &format!("sidecars_{name}"), latency);
         }
         let per_request = whole(self.signatures) / number(self.requests);
         medians.push(("signatures_per_request.sidecars".to_owned(), per_request));
@@ -138,10 +159,9 @@ impl Measured {
 
     /// Microseconds per request, one number per round.
     #[must_use]
-    pub fn of(&self, way: &str, protocol: &str) -> &[f64] {
-        let kind = format!("sidecars_{way}_{protocol}");
+    pub fn of(&self, way: Way, extra: Extra) -> &[f64] {
         self.times
-            .get(kind.as_str())
+            .get(&Kind { way, extra }.name())
             .map(Vec::as_slice)
             .unwrap_or_default()
     }

@@ -17,7 +17,7 @@ use wasm_encoder::{ExportSection, Module};
 use wasmparser::{ExportSectionReader, Parser};
 
 /// What the host needs of the filter, and nothing else.
-const USED: [&str; 11] = [
+const USED: [&str; 12] = [
     "_initialize",
     "memory",
     "proxy_abi_version_0_2_1",
@@ -28,6 +28,7 @@ const USED: [&str; 11] = [
     "proxy_on_downstream_data",
     "proxy_on_memory_allocate",
     "proxy_on_request_headers",
+    "proxy_on_tick",
     "proxy_on_vm_start",
 ];
 

@@ -7,6 +7,7 @@ use crate::filters::overhead;
 use crate::latency::Latency;
 use crate::scale::Look;
 use crate::sidecars;
+use crate::sidecars::chain::{Extra, WAYS};
 use crate::statistics::median;
 
 /// Rows of the table of filters: name of the measurement, and what it is.
@@ -131,39 +132,42 @@ fn median_of(latency: &[Latency], part: fn(&Latency) -> f64) -> f64 {
 /// The table of both sidecars.
 #[must_use]
 pub fn sidecars(measured: &sidecars::Measured) -> String {
-    let mut table =
-        "| both sidecars, in microseconds | without binding | with | |\n|---|---|---|---|\n"
-            .to_owned();
-    for (what, protocol) in [
-        ("of both workers per request, HTTP/1.1", "h1"),
-        ("the same, HTTP/2", "h2"),
-        ("the same, HTTP/2, nobody verifies tokens", "h2_no_jwt"),
-    ] {
-        let cell = |way| short(median(measured.of(way, protocol)));
-        let ratio = format!("x {:.3}", measured.ratio(protocol));
+    let mut table = "| both sidecars, in microseconds | without binding | with prover, and a filter that only reads | with binding |\n|---|---|---|---|\n".to_owned();
+    let whats = [
+        "of both workers per request, HTTP/1.1 of the application, HTTP/2 between the sidecars",
+        "the same, HTTP/1.1 all the way",
+        "the same, HTTP/2 all the way",
+    ];
+    for (what, way) in whats.iter().zip(WAYS) {
+        let time = |extra| short(median(measured.of(way, extra)));
+        let beside = |extra| format!("{} (x {:.3})", time(extra), measured.ratio(way, extra));
+        let (reading, binding) = (beside(Extra::Reading), beside(Extra::Binding));
         push_row(
             &mut table,
-            &[what, &cell("plain"), &cell("binding"), &ratio],
+            &[what, &time(Extra::Nothing), &reading, &binding],
         );
     }
     let mut push_latency = |what, part: fn(&Latency) -> f64| {
-        let [plain, binding] = measured
+        let cells = measured
             .latency
             .each_ref()
-            .map(|latency| median_of(latency, part));
-        let added = format!("{:+.2}", binding - plain);
-        push_row(&mut table, &[what, &short(plain), &short(binding), &added]);
+            .map(|latency| short(median_of(latency, part)));
+        let [plain, reading, binding] = &cells;
+        push_row(&mut table, &[what, plain, reading, binding]);
     };
-    let what = "from being due to the answer at half of the peak load, HTTP/1.1: half of them";
+    let what = "from being due to the answer at half of the peak load, the first way: half of them";
     push_latency(what, |latency| latency.p50);
     push_latency("the same, 99 of 100", |latency| latency.p99);
-    let (requests, pairs) = (measured.requests.to_string(), measured.pairs.to_string());
-    let what = format!("signatures for {requests} requests, {pairs} pairs of token and connection");
-    push_row(
-        &mut table,
-        &[&what, "0", &measured.signatures.to_string(), ""],
-    );
-    table
+    let sidecars::Measured {
+        requests,
+        signatures,
+        pairs,
+        ..
+    } = measured;
+    format!(
+        "{table}\nFor {requests} requests with proofs, on {pairs} pairs of token and connection, {signatures} proofs \
+         were signed.\n"
+    )
 }
 
 /// One table of looks at Envoy, each with its name.

@@ -9,8 +9,8 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::SERVICE;
 
 use crate::bootstrap::{
-    HTTP, OURS, STRING, Socket, connection_manager, jwt_authn, loopback, module, module_socket,
-    publish, purge, transport_socket, wasm, with_clusters, with_listeners,
+    HTTP, OURS, READER, STRING, Socket, connection_manager, jwt_authn, loopback, module,
+    module_socket, publish, purge, transport_socket, wasm, with_clusters, with_listeners,
 };
 use crate::load::Protocol;
 use crate::machine::Core;
@@ -18,35 +18,75 @@ use crate::proxy::{Credentials, Proxy};
 
 const OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
-/// One way through both sidecars.
-#[derive(Debug)]
-pub struct Kind {
-    /// Its name in the results, and of its listeners and clusters.
+/// What is spoken on a way through both sidecars.
+#[derive(Debug, Clone, Copy)]
+pub struct Way {
+    /// Its name in the results.
     pub name: &'static str,
-    /// What is spoken on all ways.
-    pub protocol: Protocol,
-    /// Whether there are prover and filter.
-    pub binding: bool,
-    /// Whether the service's sidecar verifies tokens, as it should.
-    tokens: bool,
+    /// What the application speaks.
+    pub application: Protocol,
+    /// What the sidecars speak with each other.
+    pub between: Protocol,
 }
 
-/// All ways. The last two show what is left when nobody verifies tokens.
-pub const KINDS: [Kind; 6] = [
-    kind("sidecars_plain_h1", Protocol::Http1, false, true),
-    kind("sidecars_binding_h1", Protocol::Http1, true, true),
-    kind("sidecars_plain_h2", Protocol::Http2, false, true),
-    kind("sidecars_binding_h2", Protocol::Http2, true, true),
-    kind("sidecars_plain_h2_no_jwt", Protocol::Http2, false, false),
-    kind("sidecars_binding_h2_no_jwt", Protocol::Http2, true, false),
+/// All ways; the first is that of `envoy/egress.yaml`.
+pub const WAYS: [Way; 3] = [
+    way("h1_over_h2", Protocol::Http1, Protocol::Http2),
+    way("h1", Protocol::Http1, Protocol::Http1),
+    way("h2", Protocol::Http2, Protocol::Http2),
 ];
 
-const fn kind(name: &'static str, protocol: Protocol, binding: bool, tokens: bool) -> Kind {
-    Kind {
+const fn way(name: &'static str, application: Protocol, between: Protocol) -> Way {
+    Way {
         name,
-        protocol,
-        binding,
-        tokens,
+        application,
+        between,
+    }
+}
+
+/// What the sidecars do beside their everyday work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extra {
+    /// Nothing.
+    Nothing,
+    /// The prover adds proofs; a filter reads what verification needs, and that is all.
+    Reading,
+    /// The prover adds proofs, our filter verifies.
+    Binding,
+}
+
+/// All of them.
+pub const EXTRAS: [Extra; 3] = [Extra::Nothing, Extra::Reading, Extra::Binding];
+
+/// One way through both sidecars, and what they do on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Kind {
+    /// What is spoken.
+    pub way: Way,
+    /// What is done.
+    pub extra: Extra,
+}
+
+impl Kind {
+    /// Every combination.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let of = |way| EXTRAS.map(|extra| Self { way, extra });
+        WAYS.into_iter().flat_map(of)
+    }
+
+    /// Its name in the results, and of its listeners and clusters.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let extra = match self.extra {
+            Extra::Nothing => "plain",
+            Extra::Reading => "reading",
+            Extra::Binding => "binding",
+        };
+        format!("sidecars_{extra}_{}", self.way.name)
+    }
+
+    fn has_prover(self) -> bool {
+        self.extra != Extra::Nothing
     }
 }
 
@@ -70,7 +110,7 @@ impl Chain {
         let listeners = [in_the_clear("service", &answer)];
         let service = start("service", Core::Load, &with_listeners(&listeners))?;
 
-        let listeners = KINDS.iter().map(|kind| ingress_listener(kind, &files));
+        let listeners = Kind::all().map(|kind| ingress_listener(kind, &files));
         let cluster = cluster(
             "service",
             service.address("service")?,
@@ -81,12 +121,9 @@ impl Chain {
         let bootstrap = with_clusters(&listeners.collect::<Vec<_>>(), &[cluster]);
         let ingress = start("ingress", Core::Envoy, &bootstrap)?;
 
-        let listeners = KINDS
-            .iter()
-            .map(|kind| in_the_clear(kind.name, &to(kind.name)));
-        let clusters = KINDS
-            .iter()
-            .map(|kind| Ok(egress_cluster(kind, &files, ingress.address(kind.name)?)));
+        let listeners = Kind::all().map(|kind| in_the_clear(&kind.name(), &to(&kind.name())));
+        let clusters = Kind::all()
+            .map(|kind| Ok(egress_cluster(kind, &files, ingress.address(&kind.name())?)));
         let clusters = clusters.collect::<Result<Vec<_>>>()?;
         let bootstrap = with_clusters(&listeners.collect::<Vec<_>>(), &clusters);
         let egress = start("egress", Core::Envoy, &bootstrap)?;
@@ -101,8 +138,8 @@ impl Chain {
     ///
     /// # Errors
     /// When there is no such listener.
-    pub fn address(&self, kind: &Kind) -> Result<SocketAddr> {
-        self.egress.address(kind.name)
+    pub fn address(&self, kind: Kind) -> Result<SocketAddr> {
+        self.egress.address(&kind.name())
     }
 
     /// How long the workers of both sidecars have run on their core.
@@ -129,11 +166,11 @@ impl Chain {
     /// # Errors
     /// When Envoy does not answer.
     pub fn connections(&self) -> Result<u64> {
-        let binding = KINDS.iter().filter(|kind| kind.binding);
-        binding
+        let proving = Kind::all().filter(|kind| kind.has_prover());
+        proving
             .map(|kind| {
-                self.egress
-                    .stat(&format!("cluster.{}.upstream_cx_total", kind.name))
+                let total = format!("cluster.{}.upstream_cx_total", kind.name());
+                self.egress.stat(&total)
             })
             .sum()
     }
@@ -151,21 +188,22 @@ fn in_the_clear(name: &str, action: &Value) -> Value {
     })
 }
 
-fn ingress_listener(kind: &Kind, files: &Path) -> Value {
+fn ingress_listener(kind: Kind, files: &Path) -> Value {
     let mut network = Vec::new();
-    let mut http = Vec::new();
-    if kind.tokens {
-        http.push(jwt_authn(files, false));
-    }
-    if kind.binding {
-        // All kinds share one VM, as they would share one configuration.
-        network.push(purge("ours"));
-        http.push(wasm("ours", OURS, &json!({})));
+    let mut http = vec![jwt_authn(files, false)];
+    // All kinds share one VM, as they would share one configuration.
+    match kind.extra {
+        Extra::Nothing => {}
+        Extra::Reading => http.push(wasm("reader", READER, &json!({}))),
+        Extra::Binding => {
+            network.push(purge("ours"));
+            http.push(wasm("ours", OURS, &json!({})));
+        }
     }
     network.push(publish());
     network.push(connection_manager(&http, &to("service")));
     json!({
-        "name": kind.name,
+        "name": kind.name(),
         "address": loopback(),
         "filter_chains": [{
             "transport_socket": transport_socket(Socket::Module, files),
@@ -202,21 +240,21 @@ fn cluster(
     })
 }
 
-fn egress_cluster(kind: &Kind, files: &Path, ingress: SocketAddr) -> Value {
+fn egress_cluster(kind: Kind, files: &Path, ingress: SocketAddr) -> Value {
     let pki = |name: &str| files.join("pki").join(name);
-    let alpn = std::str::from_utf8(kind.protocol.alpn()).unwrap_or_default();
+    let alpn = std::str::from_utf8(kind.way.between.alpn()).unwrap_or_default();
     let configuration = json!({
         "identity": { "certificate_chain": pki("client.pem"), "private_key": pki("client.key") },
         "peer": { "ca": pki("ca.pem"), "server_name": SERVICE },
         "tls": { "versions": ["1.3"], "alpn": [alpn] },
     });
-    let filters = if kind.binding {
+    let filters = if kind.has_prover() {
         vec![prover(), codec()]
     } else {
         vec![codec()]
     };
     let socket = module_socket(&configuration);
-    cluster(kind.name, ingress, kind.protocol, &socket, &filters)
+    cluster(&kind.name(), ingress, kind.way.between, &socket, &filters)
 }
 
 fn prover() -> Value {

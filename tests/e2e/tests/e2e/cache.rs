@@ -10,6 +10,7 @@ use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 use tls_session_binding_e2e::{Result, now};
 
+use crate::chain::settled;
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, token, try_proof};
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -168,7 +169,7 @@ async fn verified_on_a_connection(stack: &Stack, party: &Party) -> Result<Sessio
 /// Waits until the cache holds as many bindings.
 async fn becomes(stack: &Stack, bindings: u64) -> Result<()> {
     let reached = async {
-        while cache(stack, "bindings").await? != bindings {
+        while stack.envoy.stat("session_binding.cache.bindings").await? != bindings {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
@@ -177,8 +178,5 @@ async fn becomes(stack: &Stack, bindings: u64) -> Result<()> {
 }
 
 async fn cache(stack: &Stack, name: &str) -> Result<u64> {
-    stack
-        .envoy
-        .stat(&format!("session_binding.cache.{name}"))
-        .await
+    settled(&stack.envoy, &format!("session_binding.cache.{name}")).await
 }

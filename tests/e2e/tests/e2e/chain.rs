@@ -15,7 +15,7 @@ use tls_session_binding_e2e::stack::{Beside, Bootstrap, Stack};
 
 use crate::vocabulary::HTTP2;
 
-/// The module's counts are carried over four times a second.
+/// Module and filter tell Envoy four times a second what they counted.
 const CARRIED: Duration = Duration::from_millis(600);
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -87,7 +87,7 @@ pub(crate) async fn send(
     tokio::time::timeout(PATIENCE, application.send(request)).await?
 }
 
-/// The module's count, when all of it has been carried over.
+/// A count of the module's or the filter's, when all of it has been carried over.
 pub(crate) async fn settled(envoy: &Envoy, name: &str) -> Result<u64> {
     tokio::time::sleep(CARRIED).await;
     envoy.stat(name).await

@@ -6,11 +6,12 @@ use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
 use crate::vocabulary::{HTTP1, Passed, refused, token};
 
-const HOOKS: [&str; 7] = [
+const HOOKS: [&str; 8] = [
     "proxy_on_context_create",
     "proxy_on_vm_start",
     "proxy_on_configure",
     "proxy_on_request_headers",
+    "proxy_on_tick",
     "proxy_on_done",
     "proxy_on_log",
     "proxy_on_delete",
@@ -28,11 +29,12 @@ enum Without {
 }
 
 /// The host's functions that the filter calls. Envoy answers a restricted one with an internal failure.
-const CALLS: [(&str, Without); 16] = [
+const CALLS: [(&str, Without); 17] = [
     ("proxy_log", Without::NoStart),
     ("proxy_define_metric", Without::NoStart),
     ("proxy_record_metric", Without::NoStart),
     ("proxy_get_buffer_bytes", Without::NoStart),
+    ("proxy_set_tick_period_milliseconds", Without::NoStart),
     ("random_get", Without::NoStart),
     ("proxy_increment_metric", Without::Closed),
     ("proxy_get_current_time_nanoseconds", Without::Closed),

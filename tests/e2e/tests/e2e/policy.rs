@@ -10,6 +10,7 @@ use crate::credentials::Bring::{
     Unbound,
 };
 use crate::credentials::Client;
+use crate::sidecars_changes::until;
 use crate::vocabulary::{HTTP2, Passed, configured, refused};
 
 /// The configuration in front of requests that need no token for `jwt_authn`.
@@ -68,11 +69,9 @@ async fn a_mode_decides_what_tokens_must_be_and_observing_refuses_nothing() -> R
             let before = stack.envoy.stat(&counter).await?;
             let outcome = client.try_with(bring, "GET", "service.demo/orders").await?;
             assert_eq!(outcome, expected, "{case}");
-            assert_eq!(
-                stack.envoy.stat(&counter).await?,
-                before + 1,
-                "{case}: {counter}"
-            );
+            until(&stack.envoy, &counter, |count| count == before + 1)
+                .await
+                .map_err(|error| format!("{case}: {error}"))?;
         }
     }
     Ok(())
@@ -132,11 +131,9 @@ async fn the_first_rule_for_host_path_and_method_decides_with_its_own_mode() -> 
             outcome,
             "{case}"
         );
-        assert_eq!(
-            stack.envoy.stat(&counter).await?,
-            before + 1,
-            "{case}: {counter}"
-        );
+        until(&stack.envoy, &counter, |count| count == before + 1)
+            .await
+            .map_err(|error| format!("{case}: {error}"))?;
     }
     assert_eq!(stack.envoy.stat(".never").await?, 0);
     Ok(())

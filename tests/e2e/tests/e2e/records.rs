@@ -6,6 +6,7 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::present;
 use tls_session_binding_e2e::stack::Stack;
 
+use crate::chain::settled;
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
 
 /// Envoy writes its access log at intervals.
@@ -42,7 +43,7 @@ async fn every_request_is_counted_once_and_logged_with_its_verdict() -> Result<(
         ("session_binding.failed.", 0),
     ];
     for (counter, times) in expected {
-        assert_eq!(stack.envoy.stat(counter).await?, times, "{counter}");
+        assert_eq!(settled(&stack.envoy, counter).await?, times, "{counter}");
     }
     let deadline = Instant::now() + PATIENCE;
     while stack.envoy.log().matches("verdict=").count() < 4 && Instant::now() < deadline {

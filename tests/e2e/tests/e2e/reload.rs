@@ -1,11 +1,13 @@
 //! A policy that changes while connections are open.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
 
+use crate::chain::settled;
 use crate::credentials::Bring::Proof;
 use crate::credentials::Client;
 use crate::vocabulary::{HTTP2, Passed, refused};
@@ -28,7 +30,12 @@ async fn where_the_filter_is_discovered_the_next_request_of_an_open_connection_m
     let client = Client::connect(&stack, HTTP2).await?;
     // Always the same bytes: what is known under one policy counts for nothing under the next.
     let request = client.request(Proof, "GET", "service.demo/")?;
-    let ask = || stack.outcome(&client.connection, request.clone());
+    let passed = Cell::new(0);
+    let ask = async || {
+        let outcome = stack.outcome(&client.connection, request.clone()).await?;
+        passed.set(passed.get() + u64::from(outcome == Passed));
+        Result::Ok(outcome)
+    };
     for (policy, expected) in [
         (&filter, Passed),
         (&tight, refused("invalid_proof")),
@@ -45,12 +52,14 @@ async fn where_the_filter_is_discovered_the_next_request_of_an_open_connection_m
             assert_eq!(ask().await?, expected);
         }
     }
-    // Under the first policy again, the host's shared memory still knows it.
+    // Under the first policy again, the host's shared memory still knows it. What a policy admitted last is
+    // counted although another one has taken its place.
     for (counter, times) in [
         ("http.ingress.downstream_cx_total", 1),
         ("session_binding.cache.shared_hit", 1),
+        ("session_binding.admitted.session_bound", passed.get()),
     ] {
-        assert_eq!(stack.envoy.stat(counter).await?, times, "{counter}");
+        assert_eq!(settled(&stack.envoy, counter).await?, times, "{counter}");
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use tls_session_binding_e2e::{Result, root};
 use crate::credentials::Bring::{NoProof, Proof, StolenToken};
 use crate::credentials::Client;
 use crate::policy::with_policy;
+use crate::sidecars_changes::until;
 use crate::vocabulary::HTTP2;
 
 const RULES: &str = r#"{"rules":[{"name":"trial","path":{"prefix":"/trial"},"mode":"observe"}]}"#;
@@ -33,6 +34,10 @@ async fn counters_have_verdict_reason_and_rule_as_labels_and_are_there_from_the_
             .try_with(bring, "GET", &format!("service.demo{path}"))
             .await?;
     }
+    until(&stack.envoy, "admitted.session_bound.trial", |count| {
+        count == 1
+    })
+    .await?;
     let shown = series(&stack.envoy.admin_get("/stats/prometheus").await?);
     let expected: BTreeSet<_> = ["default", "trial"].into_iter().flat_map(of_rule).collect();
     let times = |series: &str| match series {
