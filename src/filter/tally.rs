@@ -1,5 +1,6 @@
 //! Counters of what happens with nearly every request. A call of the host for each would be among the
-//! dearest steps of a hit, so they count here and are carried over now and then.
+//! dearest steps of a hit, so they count here and are carried over now and then. What a VM that traps
+//! has counted since is lost with it.
 
 use std::cell::Cell;
 use std::time::Duration;
