@@ -10,7 +10,7 @@ use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 use tls_session_binding_e2e::{Result, now};
 
-use crate::chain::settled;
+use crate::counts::settled;
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, token, try_proof};
 
 const PATIENCE: Duration = Duration::from_secs(5);

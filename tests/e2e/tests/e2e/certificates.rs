@@ -14,8 +14,8 @@ use tls_session_binding_e2e::ask::{Outcome, Present, get};
 use tls_session_binding_e2e::raw::RawConnection;
 use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
 
-use crate::chain::{Chain, egress, egress_http1, settled};
-use crate::sidecars_changes::until;
+use crate::chain::{Chain, egress, egress_http1};
+use crate::counts::{settled, until};
 use crate::vocabulary::{HTTP1, HTTP2, Passed, token, try_proof};
 
 const AGENT: &str = "spiffe://demo/agent";

@@ -10,13 +10,10 @@ use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::application::Application;
 use tls_session_binding_e2e::ask::{Outcome, Present};
-use tls_session_binding_e2e::envoy::Envoy;
 use tls_session_binding_e2e::stack::{Beside, Bootstrap, Stack};
 
 use crate::vocabulary::HTTP2;
 
-/// Module and filter tell Envoy four times a second what they counted.
-const CARRIED: Duration = Duration::from_millis(600);
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The application's sidecar in front of the service's.
@@ -85,10 +82,4 @@ pub(crate) async fn send(
 ) -> Result<Response<Bytes>> {
     let mut application = Application::connect(sidecar, version).await?;
     tokio::time::timeout(PATIENCE, application.send(request)).await?
-}
-
-/// A count of the module's or the filter's, when all of it has been carried over.
-pub(crate) async fn settled(envoy: &Envoy, name: &str) -> Result<u64> {
-    tokio::time::sleep(CARRIED).await;
-    envoy.stat(name).await
 }

@@ -10,6 +10,7 @@ mod carriers;
 mod certificates;
 mod chain;
 mod configuration;
+mod counts;
 mod credentials;
 mod demonstration;
 mod endpoint;

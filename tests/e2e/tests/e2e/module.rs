@@ -9,7 +9,8 @@ use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 use tls_session_binding_e2e::{Result, now, root};
 use tokio::net::TcpListener;
 
-use crate::chain::{Chain, egress, egress_http1, settled};
+use crate::chain::{Chain, egress, egress_http1};
+use crate::counts::settled;
 use crate::vocabulary::{HTTP1, Passed, token, try_proof};
 
 /// Envoy writes its access log at intervals.

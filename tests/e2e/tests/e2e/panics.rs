@@ -5,7 +5,8 @@ use tls_session_binding_e2e::ask::{Outcome, Present, get};
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 use tls_session_binding_e2e::{Result, root};
 
-use crate::chain::{Chain, egress, send, settled};
+use crate::chain::{Chain, egress, send};
+use crate::counts::settled;
 use crate::vocabulary::{HTTP1, Passed, token, try_proof};
 
 const DEMAND: &str = "/panic-on-demand";

@@ -5,12 +5,12 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::Outcome;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
+use crate::counts::until;
 use crate::credentials::Bring::{
     self, CertificateBound, NoProof, Nothing, OldRequestProof, Proof, RequestProof, StolenToken,
     Unbound,
 };
 use crate::credentials::Client;
-use crate::sidecars_changes::until;
 use crate::vocabulary::{HTTP2, Passed, configured, refused};
 
 /// The configuration in front of requests that need no token for `jwt_authn`.

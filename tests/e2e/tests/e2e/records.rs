@@ -6,7 +6,7 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::present;
 use tls_session_binding_e2e::stack::Stack;
 
-use crate::chain::settled;
+use crate::counts::settled;
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
 
 /// Envoy writes its access log at intervals.

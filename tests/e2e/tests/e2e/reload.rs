@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
 
-use crate::chain::settled;
+use crate::counts::settled;
 use crate::credentials::Bring::Proof;
 use crate::credentials::Client;
 use crate::vocabulary::{HTTP2, Passed, refused};

@@ -9,7 +9,8 @@ use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
 use tls_session_binding_e2e::{Result, root};
 use tokio::process::Command;
 
-use crate::chain::{Chain, egress, egress_http1, send, settled};
+use crate::chain::{Chain, egress, egress_http1, send};
+use crate::counts::settled;
 use crate::vocabulary::{HTTP2, Passed, refused, token};
 
 /// The line of the shipped file that holds the prover's configuration.

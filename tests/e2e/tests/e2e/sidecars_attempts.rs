@@ -12,7 +12,8 @@ use tls_session_binding_e2e::upstream::Upstream;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::chain::{Chain, egress, egress_http1, settled};
+use crate::chain::{Chain, egress, egress_http1};
+use crate::counts::settled;
 use crate::load::{Load, tokens};
 use crate::vocabulary::Passed;
 

@@ -19,7 +19,8 @@ use tls_session_binding_e2e::upstream::MIRROR;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 
-use crate::chain::{Chain, egress, egress_http1, settled};
+use crate::chain::{Chain, egress, egress_http1};
+use crate::counts::settled;
 use crate::vocabulary::Passed;
 
 const BODY_BYTES: usize = 10 << 20;

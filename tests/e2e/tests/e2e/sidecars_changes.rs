@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tls_session_binding_client::dev::pki;
 use tls_session_binding_e2e::Result;
@@ -12,7 +12,8 @@ use tls_session_binding_e2e::envoy::Envoy;
 use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
 
-use crate::chain::{Chain, egress, egress_http1, settled};
+use crate::chain::{Chain, egress, egress_http1};
+use crate::counts::{settled, until};
 use crate::load::{Load, ingress_with_subjects, pairs, tokens};
 use crate::vocabulary::HTTP2;
 
@@ -22,19 +23,6 @@ const CLIENTS: usize = 50;
 const UNTIL_STOPPED: u64 = u64::MAX;
 /// Load before a change and after it.
 const A_WHILE: Duration = Duration::from_millis(700);
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Waits until a count of Envoy's is as `expected`.
-pub(crate) async fn until(envoy: &Envoy, name: &str, expected: impl Fn(u64) -> bool) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        if expected(envoy.stat(name).await?) {
-            return Ok(());
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    Err(format!("{name} is {} at last", envoy.stat(name).await?).into())
-}
 
 /// All that was sent has arrived once, and no proof was refused on the way.
 async fn assert_nothing_is_lost(chain: &Chain, sent: u64, ingresses: &[&Envoy]) -> Result<()> {

@@ -8,7 +8,8 @@ use tls_session_binding_e2e::ask::{Outcome, present};
 use tls_session_binding_e2e::stack::Bootstrap;
 use tls_session_binding_e2e::{Error, Result};
 
-use crate::chain::{Chain, egress, egress_http1, settled};
+use crate::chain::{Chain, egress, egress_http1};
+use crate::counts::settled;
 use crate::load::{Load, ingress_with_subjects, pairs, tokens};
 use crate::vocabulary::Passed;
 

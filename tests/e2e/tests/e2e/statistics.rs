@@ -7,10 +7,10 @@ use tls_session_binding::policy::Verdict;
 use tls_session_binding_e2e::stack::Stack;
 use tls_session_binding_e2e::{Result, root};
 
+use crate::counts::until;
 use crate::credentials::Bring::{NoProof, Proof, StolenToken};
 use crate::credentials::Client;
 use crate::policy::with_policy;
-use crate::sidecars_changes::until;
 use crate::vocabulary::HTTP2;
 
 const RULES: &str = r#"{"rules":[{"name":"trial","path":{"prefix":"/trial"},"mode":"observe"}]}"#;
