@@ -63,8 +63,8 @@ impl Prover {
         })
     }
 
-    /// The request's headers are there. `claims` are those of the route, if it has its own. Whatever
-    /// goes on has a proof set in place of the application's, or no proof at all.
+    /// The request's headers are there. `claims` are those of the route, if it has its own. The
+    /// application's proof goes: a proof takes its place, or none.
     pub fn request(
         &self,
         exchange: &dyn Exchange,
@@ -95,6 +95,7 @@ impl Prover {
                     exchange.set_latest_attempt(attempt.number);
                 }
                 if waits {
+                    exchange.set_request_header(PROOF, None);
                     count(Counter::Waits);
                     return Step::Wait {
                         until: Instant::now() + self.config.max_wait,

@@ -6,12 +6,14 @@ use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
 use crate::vocabulary::{HTTP1, Passed, refused, token};
 
-const HOOKS: [&str; 8] = [
+const HOOKS: [&str; 10] = [
     "proxy_on_context_create",
     "proxy_on_vm_start",
     "proxy_on_configure",
     "proxy_on_request_headers",
     "proxy_on_tick",
+    "proxy_on_downstream_data",
+    "proxy_on_downstream_connection_close",
     "proxy_on_done",
     "proxy_on_log",
     "proxy_on_delete",
@@ -49,17 +51,22 @@ const CALLS: [(&str, Without); 17] = [
     ("proxy_call_foreign_function", Without::Works),
 ];
 
-/// The shipped stack, its filter without one of the calls.
-pub(crate) fn without(missing: &str) -> Result<Bootstrap> {
+/// The key of a plugin's configuration that keeps one of the calls from it.
+pub(crate) fn restriction(missing: &str) -> String {
     let calls = CALLS.iter().map(|(call, _)| call);
     let allowed = HOOKS.iter().chain(calls.filter(|call| **call != missing));
     let allowed: Vec<String> = allowed.map(|name| format!("{name}: {{}}")).collect();
+    let allowed = allowed.join(", ");
+    format!("capability_restriction_config: {{ allowed_capabilities: {{ {allowed} }} }}")
+}
+
+/// The shipped stack, its filter without one of the calls.
+pub(crate) fn without(missing: &str) -> Result<Bootstrap> {
     let plain = "name: tls_session_binding\n                        failure_policy: FAIL_RELOAD";
     let restricted = format!(
-        "name: tls_session_binding\n                        \
-         capability_restriction_config: {{ allowed_capabilities: {{ {} }} }}\n                        \
+        "name: tls_session_binding\n                        {}\n                        \
          failure_policy: FAIL_RELOAD",
-        allowed.join(", ")
+        restriction(missing)
     );
     Ok(Bootstrap::shipped("ingress.yaml")?.with(plain, &restricted))
 }

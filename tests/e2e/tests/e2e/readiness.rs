@@ -7,6 +7,7 @@ use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
 use crate::credentials::Bring::NoProof;
 use crate::credentials::Client;
+use crate::host_calls::restriction;
 use crate::vocabulary::{HTTP2, configured};
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,9 +79,7 @@ async fn what_the_host_provides_is_known_before_the_first_request_and_logged_onc
 
 /// Envoy keeps `verify_signature` from the filter; both of its roles have one VM.
 fn without_foreign_functions() -> Result<Bootstrap> {
-    let allowed = CAPABILITIES.map(|name| format!("{name}: {{}}")).join(", ");
-    let restriction =
-        format!("capability_restriction_config: {{ allowed_capabilities: {{ {allowed} }} }}");
+    let restriction = restriction("proxy_call_foreign_function");
     let mut bootstrap = Bootstrap::shipped("ingress.yaml")?;
     for (name, depth) in [
         ("tls_session_binding_purge", 18),
@@ -93,43 +92,6 @@ fn without_foreign_functions() -> Result<Bootstrap> {
     }
     Ok(bootstrap)
 }
-
-/// All that the filter uses but `proxy_call_foreign_function`.
-const CAPABILITIES: [&str; 33] = [
-    "fd_write",
-    "random_get",
-    "clock_time_get",
-    "environ_sizes_get",
-    "environ_get",
-    "proc_exit",
-    "proxy_log",
-    "proxy_get_property",
-    "proxy_set_property",
-    "proxy_get_buffer_bytes",
-    "proxy_define_metric",
-    "proxy_increment_metric",
-    "proxy_record_metric",
-    "proxy_get_shared_data",
-    "proxy_set_shared_data",
-    "proxy_send_local_response",
-    "proxy_get_current_time_nanoseconds",
-    "proxy_get_header_map_pairs",
-    "proxy_get_header_map_value",
-    "proxy_add_header_map_value",
-    "proxy_replace_header_map_value",
-    "proxy_remove_header_map_value",
-    "proxy_on_context_create",
-    "proxy_on_vm_start",
-    "proxy_on_configure",
-    "proxy_on_request_headers",
-    "proxy_on_response_headers",
-    "proxy_on_downstream_data",
-    "proxy_on_new_connection",
-    "proxy_on_downstream_connection_close",
-    "proxy_on_done",
-    "proxy_on_log",
-    "proxy_on_delete",
-];
 
 /// Requests in one burst.
 const BURST: u64 = 300;
