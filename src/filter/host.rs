@@ -98,7 +98,7 @@ pub(super) fn connection_id() -> Result<u64, HostFault> {
 
 /// Has the plugin's `on_tick` called again and again.
 pub(super) fn tick_every(period: Duration) {
-    // Counters stay behind; decisions stand.
+    // Never an error: a host that refuses makes the SDK panic, and so does not start the plugin.
     let _ = hostcalls::set_tick_period(period);
 }
 

@@ -49,20 +49,18 @@ impl Metrics {
 
     /// Counts a request that ends here.
     pub(super) fn count_refused(&self, rule: &Rule, refusal: Refusal) {
-        host::add(
-            self.of(rule)
-                .and_then(|metrics| metrics.refused.get(refusal)),
-            1,
-        );
+        let counter = self
+            .of(rule)
+            .and_then(|metrics| metrics.refused.get(refusal));
+        host::add(counter, 1);
     }
 
     /// Counts a request that goes on although it would be refused.
     pub(super) fn count_observed(&self, rule: &Rule, refusal: Refusal) {
-        host::add(
-            self.of(rule)
-                .and_then(|metrics| metrics.observed.get(refusal)),
-            1,
-        );
+        let counter = self
+            .of(rule)
+            .and_then(|metrics| metrics.observed.get(refusal));
+        host::add(counter, 1);
     }
 
     /// Tells the host of all that is not counted there yet.

@@ -144,13 +144,13 @@ impl Measured {
             medians.push((format!("request_us.{kind}"), median(times)));
         }
         for way in WAYS {
-            for (name, extra) in [("reading", Extra::Reading), ("binding", Extra::Binding)] {
-                let name = format!("sidecars_{name}_over_plain.{}", way.name);
+            for extra in [Extra::Reading, Extra::Binding] {
+                let name = format!("sidecars_{}_over_plain.{}", extra.name(), way.name);
                 medians.push((name, self.ratio(way, extra)));
             }
         }
-        for (name, latency) in ["plain", "reading", "binding"].iter().zip(&self.latency) {
-            push_latency(&mut medians, &format!("sidecars_{name}"), latency);
+        for (extra, latency) in EXTRAS.iter().zip(&self.latency) {
+            push_latency(&mut medians, &format!("sidecars_{}", extra.name()), latency);
         }
         let per_request = whole(self.signatures) / number(self.requests);
         medians.push(("signatures_per_request.sidecars".to_owned(), per_request));

@@ -63,14 +63,14 @@ impl Prover {
         })
     }
 
-    /// The request's headers are there. `claims` are those of the route, if it has its own. The
-    /// application's proof goes: a proof takes its place, or none.
+    /// The request's headers are there. `claims` are those of the route, if it has its own.
     pub fn request(
         &self,
         exchange: &dyn Exchange,
         attempt: &mut Attempt,
         claims: Option<Claims>,
     ) -> Step {
+        exchange.set_request_header(PROOF, None);
         #[cfg(feature = "panic-on-demand")]
         exchange.request_header(":path", &mut |paths| {
             paths
@@ -81,7 +81,6 @@ impl Prover {
         match self.token_to_prove(exchange) {
             Err(refusal) => refuse(exchange, refusal),
             Ok(None) => {
-                exchange.set_request_header(PROOF, None);
                 count(Counter::RequestsUnproved);
                 Step::Continue
             }
@@ -95,7 +94,6 @@ impl Prover {
                     exchange.set_latest_attempt(attempt.number);
                 }
                 if waits {
-                    exchange.set_request_header(PROOF, None);
                     count(Counter::Waits);
                     return Step::Wait {
                         until: Instant::now() + self.config.max_wait,
@@ -127,10 +125,6 @@ impl Prover {
 
     /// The response's headers are there: a refused proof is not sent again.
     pub fn response(&self, exchange: &dyn Exchange, attempt: &mut Attempt) {
-        // Nearly always: nothing was refused, and nothing is redirected.
-        if is_success(exchange) {
-            return;
-        }
         // Attempts share the request's headers: an internal redirect would take the proof to a cluster
         // without prover.
         exchange.set_request_header(PROOF, None);
@@ -233,18 +227,8 @@ fn refuse(exchange: &dyn Exchange, refusal: Refusal) -> Step {
         ),
     };
     count(counter);
-    exchange.set_request_header(PROOF, None);
     exchange.answer(status, reason);
     Step::Answered
-}
-
-/// Whether the response's status is a 2xx.
-fn is_success(exchange: &dyn Exchange) -> bool {
-    let mut success = false;
-    exchange.response_header(":status", &mut |values| {
-        success = matches!(values, [[b'2', ..]]);
-    });
-    success
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

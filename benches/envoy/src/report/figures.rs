@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::filters::{self, overhead};
 use crate::latency::Latency;
 use crate::scale::Look;
-use crate::sidecars::chain::{Extra, WAYS, Way};
+use crate::sidecars::chain::{Extra, WAYS};
 use crate::statistics::median;
 use crate::{configure, sidecars, tls};
 
@@ -86,12 +86,12 @@ impl Measured {
 
     /// The figures of both sidecars together.
     fn figures_of_both(&self) -> [Figure; 2] {
-        const AS_SHIPPED: Way = WAYS[0];
+        let binding = |way| self.sidecars.ratio(way, Extra::Binding);
         [
             figure(
                 "sidecars_binding_over_plain",
-                "both sidecars with binding against without, a request's time, on the way of `envoy/egress.yaml`",
-                self.sidecars.ratio(AS_SHIPPED, Extra::Binding),
+                "both sidecars with binding against without, a request's time: the highest of all ways",
+                WAYS.map(binding).into_iter().fold(0.0, f64::max),
                 AtMost(1.1),
             ),
             figure(

@@ -58,6 +58,18 @@ pub enum Extra {
 /// All of them.
 pub const EXTRAS: [Extra; 3] = [Extra::Nothing, Extra::Reading, Extra::Binding];
 
+impl Extra {
+    /// Its name in the results.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "plain",
+            Self::Reading => "reading",
+            Self::Binding => "binding",
+        }
+    }
+}
+
 /// One way through both sidecars, and what they do on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Kind {
@@ -77,12 +89,7 @@ impl Kind {
     /// Its name in the results, and of its listeners and clusters.
     #[must_use]
     pub fn name(&self) -> String {
-        let extra = match self.extra {
-            Extra::Nothing => "plain",
-            Extra::Reading => "reading",
-            Extra::Binding => "binding",
-        };
-        format!("sidecars_{extra}_{}", self.way.name)
+        format!("sidecars_{}_{}", self.extra.name(), self.way.name)
     }
 
     fn has_prover(self) -> bool {

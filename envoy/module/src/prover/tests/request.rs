@@ -33,14 +33,11 @@ impl Request {
         request
     }
 
-    /// The other side's answer.
-    pub(super) fn respond(&self, status: &str, headers: &[(&str, &str)]) {
-        for (name, value) in [(":status", status)].iter().chain(headers) {
-            let mut map = self.response.borrow_mut();
-            map.entry((*name).to_owned())
-                .or_default()
-                .push(value.as_bytes().to_vec());
-        }
+    /// The other side refuses the request.
+    pub(super) fn challenge(&self, challenge: &str) {
+        let value = vec![challenge.as_bytes().to_vec()];
+        let mut response = self.response.borrow_mut();
+        response.insert("www-authenticate".to_owned(), value);
     }
 
     pub(super) fn proof(&self) -> Option<String> {
