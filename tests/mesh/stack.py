@@ -20,7 +20,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 ENVOY = os.environ.get("ENVOY", ROOT / "target/envoy/bin/envoy")
 WASM = "target/wasm32-wasip1/release/tls_session_binding.wasm"
-COMMAND = ROOT / "target/release/session-binding"
+COMMAND = ROOT / "target/debug/session-binding"
 START_LIMIT = 30
 
 
@@ -163,7 +163,7 @@ def with_service(bootstrap, port):
 
 
 def environment():
-    modules = ROOT / "target/release"
+    modules = ROOT / "target/debug"
     return os.environ | {"ENVOY_DYNAMIC_MODULES_SEARCH_PATH": str(modules)}
 
 

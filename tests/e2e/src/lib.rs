@@ -43,6 +43,18 @@ pub fn now() -> u64 {
         .map_or(0, |elapsed| elapsed.as_secs())
 }
 
+/// The folder of the module that was built in the same profile as this crate: `make module` for tests,
+/// `make module-release` for what is measured.
+#[must_use]
+pub fn modules() -> PathBuf {
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    root().join("target").join(profile)
+}
+
 /// Refuses to go on without a file that `make` builds: nothing is skipped silently.
 fn require_artifact(path: &Path) -> Result<()> {
     if path.exists() {

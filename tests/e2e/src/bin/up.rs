@@ -18,10 +18,10 @@ const READY: &str = r#"
 Envoy serves https://127.0.0.1:8443 (mutual TLS), administration on http://127.0.0.1:9901. Ctrl-C ends it.
 Try, in another terminal, in this directory:
 
-  TOKEN=$(target/release/session-binding token --key target/demo/as/key.pem --cert target/demo/pki/client.pem \
+  TOKEN=$(target/debug/session-binding token --key target/demo/as/key.pem --cert target/demo/pki/client.pem \
     --issuer https://as.demo --audience https://service.demo --subject alice)
 
-  target/release/session-binding request https://127.0.0.1:8443/orders --cacert target/demo/pki/ca.pem \
+  target/debug/session-binding request https://127.0.0.1:8443/orders --cacert target/demo/pki/ca.pem \
     --cert target/demo/pki/client.pem --key target/demo/pki/client.key --token "$TOKEN" --repeat 2 --verbose
 
   curl --cacert target/demo/pki/ca.pem --cert target/demo/pki/client.pem --key target/demo/pki/client.key \

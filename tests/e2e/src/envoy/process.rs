@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Result, require_artifact, root};
+use crate::{Result, modules, require_artifact, root};
 
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
@@ -111,12 +111,11 @@ pub(super) fn command() -> Result<Command> {
     let program = std::env::var_os("ENVOY")
         .map_or_else(|| root().join("target/envoy/bin/envoy"), PathBuf::from);
     require_artifact(&program)?;
-    require_artifact(&root().join("target/release/libtls_session_binding_module.so"))?;
+    require_artifact(&modules().join("libtls_session_binding_module.so"))?;
     require_artifact(&root().join("target/wasm32-wasip1/release/tls_session_binding.wasm"))?;
     let mut command = Command::new(program);
-    command.current_dir(root()).env(
-        "ENVOY_DYNAMIC_MODULES_SEARCH_PATH",
-        root().join("target/release"),
-    );
+    command
+        .current_dir(root())
+        .env("ENVOY_DYNAMIC_MODULES_SEARCH_PATH", modules());
     Ok(command)
 }

@@ -3,7 +3,7 @@
 use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::ask::{Outcome, Present, get};
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
-use tls_session_binding_e2e::{Result, root};
+use tls_session_binding_e2e::{Result, modules};
 
 use crate::chain::{Chain, egress, send};
 use crate::counts::settled;
@@ -14,8 +14,8 @@ const DEMAND: &str = "/panic-on-demand";
 /// The same configuration with the module that panics.
 fn panicking(bootstrap: Bootstrap) -> Bootstrap {
     assert!(
-        root()
-            .join("target/release/libtls_session_binding_panicking.so")
+        modules()
+            .join("libtls_session_binding_panicking.so")
             .exists(),
         "there is no module that panics: run `make panicking` first"
     );
@@ -66,7 +66,7 @@ async fn a_panic_in_the_prover_fails_that_request_and_no_other() -> Result<()> {
 #[test]
 fn the_module_that_is_shipped_has_no_panic_on_demand() -> Result<()> {
     let mentions = |module: &str| {
-        let bytes = std::fs::read(root().join("target/release").join(module))?;
+        let bytes = std::fs::read(modules().join(module))?;
         let demand = DEMAND.as_bytes();
         Ok::<_, std::io::Error>(bytes.windows(demand.len()).any(|part| part == demand))
     };
