@@ -6,15 +6,15 @@ use tls_session_binding::config::Config;
 
 use super::{read, table};
 
-/// The README's rows: key, default, meaning.
-fn rows(readme: &str) -> Vec<[&str; 3]> {
-    table(readme, "### Configuration of the filter")
+/// The rows of the reference: key, default, meaning.
+fn rows(reference: &str) -> Vec<[&str; 3]> {
+    table(reference, "## Configuration of the filter")
 }
 
 #[test]
 fn every_configuration_key_is_documented_and_exists() {
-    let readme = read("README.md");
-    let documented: BTreeSet<_> = rows(&readme)
+    let reference = read("docs/reference.md");
+    let documented: BTreeSet<_> = rows(&reference)
         .iter()
         .map(|[key, ..]| key.trim_matches('`').to_owned())
         .collect();
@@ -31,8 +31,8 @@ fn every_configuration_key_is_documented_and_exists() {
 
 #[test]
 fn every_key_of_a_rule_is_documented() {
-    let readme = read("README.md");
-    let (_, text) = readme.split_once("Each of the `rules` has").unwrap();
+    let reference = read("docs/reference.md");
+    let (_, text) = reference.split_once("Each of the `rules` has").unwrap();
     let (text, _) = text.split_once("```").unwrap();
     let code = read("src/config.rs");
     let (_, rule) = code.split_once("fn read_rule(").unwrap();
@@ -47,9 +47,9 @@ fn every_key_of_a_rule_is_documented() {
 /// What the table calls a default changes nothing when it is written out.
 #[test]
 fn every_default_is_that_of_the_code() {
-    let readme = read("README.md");
+    let reference = read("docs/reference.md");
     let mut compared = 0;
-    for [key, default, _] in rows(&readme) {
+    for [key, default, _] in rows(&reference) {
         let words: Vec<_> = default.split('`').skip(1).step_by(2).collect();
         let value = match words[..] {
             // There is none.

@@ -22,12 +22,12 @@ const END: &str = "<!-- end of reasons -->";
 /// Run with `UPDATE_DOCUMENTS=1` to write the table.
 #[test]
 fn the_table_of_answers_is_that_of_the_code() {
-    let readme = read("README.md");
-    let (before, rest) = readme.split_once(BEGIN).unwrap();
+    let reference = read("docs/reference.md");
+    let (before, rest) = reference.split_once(BEGIN).unwrap();
     let (written, after) = rest.split_once(END).unwrap();
     if env::var_os("UPDATE_DOCUMENTS").is_some() {
         fs::write(
-            path("README.md"),
+            path("docs/reference.md"),
             [before, BEGIN, &reasons(), END, after].concat(),
         )
         .unwrap();
@@ -38,8 +38,8 @@ fn the_table_of_answers_is_that_of_the_code() {
 
 #[test]
 fn every_requirement_names_a_test_that_exists() {
-    let readme = read("README.md");
-    let rows: Vec<[&str; 3]> = table(&readme, "## Conformance");
+    let protocol = read("docs/protocol.md");
+    let rows: Vec<[&str; 3]> = table(&protocol, "## Conformance");
     let ids: BTreeSet<&str> = rows.iter().map(|[id, ..]| *id).collect();
     let expected =
         "EKM-1 EKM-2 EKM-3 EKM-4 EKM-5 V-a V-b V-c V-d V-e V-f V-g V-h V-i T1 T2 T3 T4 T5";

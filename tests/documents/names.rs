@@ -7,7 +7,7 @@ use tls_session_binding::policy::Verdict;
 
 use super::{path, read, table};
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
@@ -15,6 +15,8 @@ const DOCUMENTS: [&str; 9] = [
     "docs/operators-guide.md",
     "docs/client-authors-guide.md",
     "docs/comparison.md",
+    "docs/protocol.md",
+    "docs/reference.md",
     "envoy/module/README.md",
     "benches/README.md",
 ];
@@ -71,8 +73,8 @@ fn every_source_file_is_on_the_map_and_every_place_of_the_map_exists() {
 
 #[test]
 fn the_table_of_filter_state_names_what_the_filter_sets() {
-    let readme = read("README.md");
-    let rows: Vec<[&str; 2]> = table(&readme, "### What Envoy can log and count");
+    let reference = read("docs/reference.md");
+    let rows: Vec<[&str; 2]> = table(&reference, "## What Envoy can log and count");
     let documented = rows.iter().filter_map(|[name, _]| {
         let name = name.strip_prefix("filter state `wasm.")?;
         Some(name.trim_end_matches('`').to_owned())

@@ -1,4 +1,4 @@
-//! Statistics: every one is in the README, and Prometheus sees reasons and rules as labels.
+//! Statistics: every one is in docs/reference.md, and Prometheus sees reasons and rules as labels.
 
 use std::collections::BTreeSet;
 
@@ -96,9 +96,9 @@ fn series(prometheus: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_readme_names_every_statistic_of_the_filter_and_no_other() -> Result<()> {
-    let readme = std::fs::read_to_string(root().join("README.md"))?;
-    let documented = documented(&readme);
+async fn the_reference_names_every_statistic_of_the_filter_and_no_other() -> Result<()> {
+    let reference = std::fs::read_to_string(root().join("docs/reference.md"))?;
+    let documented = documented(&reference);
     let stack = Stack::start(&with_policy(RULES)?).await?;
     let client = Client::connect(&stack, HTTP2).await?;
     client.try_with(Proof, "GET", "service.demo/").await?;
@@ -122,10 +122,10 @@ async fn the_readme_names_every_statistic_of_the_filter_and_no_other() -> Result
     Ok(())
 }
 
-/// The names in the README's table; one that begins with a dot differs from the name before it in its
+/// The names in the table; one that begins with a dot differs from the name before it in its
 /// last part.
-fn documented(readme: &str) -> BTreeSet<String> {
-    let rows = readme.lines().filter(|line| {
+fn documented(reference: &str) -> BTreeSet<String> {
+    let rows = reference.lines().filter(|line| {
         ["| counter", "| gauge", "| histogram"]
             .iter()
             .any(|kind| line.starts_with(kind))
