@@ -202,6 +202,22 @@ differential: build test-filters $(ORACLE) ## Compare verdicts with other verifi
 	COUNT=$(or $(COUNT),20000) cargo test --locked --package tls-session-binding --test oracle -- --ignored --nocapture
 	SIGNATURES=$(or $(SIGNATURES),5000) cargo test --locked --package tls-session-binding-wasm-tests --test signatures -- generated --nocapture
 
+.PHONY: judges
+JOSE := target/judge/node_modules
+JUDGE := tests/vectors/proofs.json tests/oracle/judges/exceptions.json
+
+judges: envoy $(JOSE) ## Hold the published vectors against PyJWT with pyOpenSSL and against jose (needs node and npm)
+	target/envoy/bin/python tests/oracle/judges/judge.py $(JUDGE)
+	cp tests/oracle/judges/judge.mjs target/judge/
+	node target/judge/judge.mjs $(JUDGE)
+
+$(JOSE): tests/oracle/judges/package-lock.json | tools
+	@for tool in node npm; do command -v $$tool >/dev/null || { echo "missing: $$tool" >&2; exit 1; }; done
+	mkdir -p target/judge
+	cp tests/oracle/judges/package*.json target/judge/
+	cd target/judge && npm ci --ignore-scripts --no-audit --no-fund
+	touch $@
+
 $(ORACLE): tests/oracle/requirements.txt | tools
 	python3 -m venv target/oracle
 	target/oracle/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
