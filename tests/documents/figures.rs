@@ -1,4 +1,4 @@
-//! The README's figures are those of the last run of `make bench`.
+//! The figures in the benchmarks' README are those of the last run of `make bench`.
 
 use std::{env, fs};
 
@@ -10,13 +10,13 @@ const END: &str = "<!-- end of figures -->";
 /// Run with `UPDATE_DOCUMENTS=1` to write them.
 #[test]
 fn the_figures_are_those_that_were_measured() {
-    let readme = read("README.md");
+    let readme = read("benches/README.md");
     let (before, rest) = readme.split_once(BEGIN).unwrap();
     let (written, after) = rest.split_once(END).unwrap();
     let measured = per_request();
     if env::var_os("UPDATE_DOCUMENTS").is_some() {
         let readme = [before, BEGIN, &measured, END, after].concat();
-        fs::write(path("README.md"), readme).unwrap();
+        fs::write(path("benches/README.md"), readme).unwrap();
     } else {
         assert_eq!(written, measured, "UPDATE_DOCUMENTS=1 writes them");
     }
