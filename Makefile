@@ -82,18 +82,18 @@ tools:
 	@rustup target list --installed | grep -qx wasm32-wasip1 || rustup target add wasm32-wasip1
 
 # Packages, manifests, monitoring and guides: tests in Python, against the same artifacts.
-MESH := target/mesh/.installed
-MESH_TEST := cd tests/mesh && ../../target/mesh/bin/python -m unittest
+DEPLOYMENT := target/deployment/.installed
+DEPLOYMENT_TEST := cd tests/deployment && ../../target/deployment/bin/python -m unittest
 
 .PHONY: manifests
 
-$(MESH): tests/mesh/requirements.txt | tools
-	python3 -m venv target/mesh
-	target/mesh/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+$(DEPLOYMENT): tests/deployment/requirements.txt | tools
+	python3 -m venv target/deployment
+	target/deployment/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
-manifests: build $(MESH) ## Validate the Kubernetes manifests and run what Istio makes of them
-	$(MESH_TEST) test_manifests test_gateway
+manifests: build $(DEPLOYMENT) ## Validate the Kubernetes manifests and run what Istio makes of them
+	$(DEPLOYMENT_TEST) test_manifests test_gateway
 
 .PHONY: reproducible package image
 CYCLONEDX := target/tools/bin/cargo-cyclonedx
@@ -102,14 +102,14 @@ CYCLONEDX_VERSION := 0.5.9
 reproducible: tools ## Build the filter twice from the commit, in two places, and compare
 	packaging/reproducible.sh
 
-package: reproducible module-release client envoy $(CYCLONEDX) $(MESH) ## Checksums, bills of materials, OCI layouts, manifests: target/package
+package: reproducible module-release client envoy $(CYCLONEDX) $(DEPLOYMENT) ## Checksums, bills of materials, OCI layouts, manifests: target/package
 	packaging/sbom.sh
 	packaging/package.sh
-	$(MESH_TEST) test_packages
+	$(DEPLOYMENT_TEST) test_packages
 
 image: package ## Build and run the container image here with podman, on an image of this Envoy (root, Debian: podman runc)
 	packaging/image.sh
-	$(MESH_TEST) test_image
+	$(DEPLOYMENT_TEST) test_image
 
 .PHONY: module-aarch64
 CROSS := aarch64-linux-gnu-gcc
@@ -128,8 +128,8 @@ $(CYCLONEDX): | tools
 .PHONY: dashboard
 PROMETHEUS := target/prometheus/usr/bin/prometheus
 
-dashboard: build $(MESH) $(PROMETHEUS) ## Test dashboard and alerts: a real Prometheus scrapes real Envoys (Debian's package, unpacked)
-	$(MESH_TEST) test_monitoring
+dashboard: build $(DEPLOYMENT) $(PROMETHEUS) ## Test dashboard and alerts: a real Prometheus scrapes real Envoys (Debian's package, unpacked)
+	$(DEPLOYMENT_TEST) test_monitoring
 
 $(PROMETHEUS): packaging/prometheus.sh
 	$<
@@ -138,24 +138,24 @@ $(PROMETHEUS): packaging/prometheus.sh
 .PHONY: authorization-server
 OIDC := target/authorization-server/node_modules
 
-authorization-server: build $(MESH) $(OIDC) ## Test against a real authorization server (needs node and npm)
-	cp tests/mesh/authorization-server/server.mjs target/authorization-server/
-	$(MESH_TEST) test_authorization_server
+authorization-server: build $(DEPLOYMENT) $(OIDC) ## Test against a real authorization server (needs node and npm)
+	cp tests/deployment/authorization-server/server.mjs target/authorization-server/
+	$(DEPLOYMENT_TEST) test_authorization_server
 
-$(OIDC): tests/mesh/authorization-server/package-lock.json
+$(OIDC): tests/deployment/authorization-server/package-lock.json
 	@for tool in node npm; do command -v $$tool >/dev/null || { echo "missing: $$tool" >&2; exit 1; }; done
 	mkdir -p target/authorization-server
-	cp tests/mesh/authorization-server/package*.json target/authorization-server/
+	cp tests/deployment/authorization-server/package*.json target/authorization-server/
 	cd target/authorization-server && npm ci --ignore-scripts --no-audit --no-fund
 	touch $@
 
 .PHONY: guides guide-in-go
-guides: build $(MESH) ## Run the snippets of docs/client-authors-guide.md, follow the documents' links
-	$(MESH_TEST) test_guides
+guides: build $(DEPLOYMENT) ## Run the snippets of docs/client-authors-guide.md, follow the documents' links
+	$(DEPLOYMENT_TEST) test_guides
 
-guide-in-go: build $(MESH) ## Run the guide's snippet in Go (needs go)
+guide-in-go: build $(DEPLOYMENT) ## Run the guide's snippet in Go (needs go)
 	@command -v go >/dev/null || { echo "missing: go" >&2; exit 1; }
-	export GO=1; $(MESH_TEST) -k go_snippet test_guides
+	export GO=1; $(DEPLOYMENT_TEST) -k go_snippet test_guides
 
 .PHONY: fuzz fuzz-smoke traps
 CARGO_FUZZ := target/tools/bin/cargo-fuzz

@@ -34,6 +34,6 @@ sed -e '/^#/d' -e 's|target/demo/|/etc/session-binding/|g' -e 's|target/wasm32-w
   envoy/ingress.yaml >"$package/image/envoy.yaml"
 
 # The same as files that Envoy watches: bootstrap, LDS, CDS.
-target/mesh/bin/python packaging/dynamic.py "$package/image/envoy.yaml" "$package/dynamic"
+target/deployment/bin/python packaging/dynamic.py "$package/image/envoy.yaml" "$package/dynamic"
 
 printf '%s  %s\n' "$digest" oci "$compat" oci-compat "$module_image" module-image | tee "$package/images.txt"

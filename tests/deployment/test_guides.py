@@ -15,7 +15,7 @@ import stack
 
 CLIENTS = stack.ROOT / "docs/client-authors-guide.md"
 OPERATORS = stack.ROOT / "docs/operators-guide.md"
-SNIPPET = re.compile(r"<!-- run by tests/mesh/test_guides\.py -->\n```(\w+)\n(.*?)```", re.DOTALL)
+SNIPPET = re.compile(r"<!-- run by tests/deployment/test_guides\.py -->\n```(\w+)\n(.*?)```", re.DOTALL)
 EXAMPLE = stack.ROOT / "client/examples/request.rs"
 CARGO = ["cargo", "run", "--quiet", "--locked", "--package", "tls-session-binding-client", "--example", EXAMPLE.stem, "--"]
 RUN = {"python": [sys.executable, "{file}"], "bash": ["bash", "{file}"], "rust": CARGO, "go": ["go", "run", "{file}"]}

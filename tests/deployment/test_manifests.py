@@ -11,7 +11,7 @@ import urllib.error
 
 import yaml
 
-import istio
+import imitation as istio
 import schemas
 import stack
 
