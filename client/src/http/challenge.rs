@@ -13,45 +13,103 @@ pub struct BearerChallenge {
 }
 
 impl BearerChallenge {
-    /// Reads the first Bearer challenge among the headers of a response.
+    /// Reads the Bearer challenge among the challenges of a response (RFC 9110 section 11.6.1): in any of the fields,
+    /// at any place of a field's list. Of several, the first that names an error.
     ///
-    /// Parameters that cannot be read end the challenge: what stands before them counts.
+    /// What cannot be read ends its field: what stands before it counts. A parameter that stands twice in a challenge
+    /// has no value.
     #[must_use]
     pub fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        headers
+        let fields: Vec<_> = headers
             .get_all(WWW_AUTHENTICATE)
             .iter()
-            .find_map(|value| Self::parse(value.to_str().ok()?))
-    }
-
-    fn parse(value: &str) -> Option<Self> {
-        let (scheme, mut rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return None;
-        }
-        let mut challenge = Self::default();
-        while let Some((name, value, after)) = parameter(rest) {
-            match name.to_ascii_lowercase().as_str() {
-                "error" => challenge.error = Some(value),
-                "error_description" => challenge.error_description = Some(value),
-                _ => {}
-            }
-            rest = after;
-        }
-        Some(challenge)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        let mut bearer: Vec<_> = fields
+            .iter()
+            .flat_map(|field| challenges(field))
+            .filter(|challenge| challenge.scheme.eq_ignore_ascii_case("bearer"))
+            .map(|challenge| Self {
+                error: challenge.parameter("error"),
+                error_description: challenge.parameter("error_description"),
+            })
+            .collect();
+        let told = bearer.iter().position(|one| one.error.is_some());
+        (!bearer.is_empty()).then(|| bearer.swap_remove(told.unwrap_or(0)))
     }
 }
 
-/// Splits `name=value` or `name="value"` from the front of a list.
-fn parameter(list: &str) -> Option<(&str, String, &str)> {
-    let (name, rest) = list.trim_start_matches([' ', '\t', ',']).split_once('=')?;
-    let (value, after) = if let Some(quoted) = rest.strip_prefix('"') {
-        quoted_string(quoted)?
-    } else {
-        let (value, after) = rest.split_once(',').unwrap_or((rest, ""));
-        (value.trim().to_owned(), after)
-    };
-    Some((name.trim(), value, after))
+/// One challenge of a list.
+struct Challenge<'a> {
+    scheme: &'a str,
+    parameters: Vec<(&'a str, String)>,
+}
+
+impl Challenge<'_> {
+    /// The value of a parameter that stands there once.
+    fn parameter(&self, name: &str) -> Option<String> {
+        let mut found = self
+            .parameters
+            .iter()
+            .filter(|(given, _)| given.eq_ignore_ascii_case(name));
+        let (_, value) = found.next()?;
+        found.next().is_none().then(|| value.clone())
+    }
+}
+
+/// The challenges of a field, up to what cannot be read. Commas part challenges as well as parameters: a name with `=`
+/// after it is a parameter of the challenge before, any other name begins a challenge.
+fn challenges(field: &str) -> Vec<Challenge<'_>> {
+    let mut list: Vec<Challenge<'_>> = Vec::new();
+    let mut rest = field;
+    loop {
+        let Some((name, after)) = token(rest.trim_start_matches([',', ' ', '\t'])) else {
+            return list;
+        };
+        match (spaces(after).strip_prefix('='), list.last_mut()) {
+            (Some(value), Some(challenge)) => {
+                let Some((value, after)) = parameter_value(spaces(value)) else {
+                    return list;
+                };
+                challenge.parameters.push((name, value));
+                rest = spaces(after);
+                if !(rest.is_empty() || rest.starts_with(',')) {
+                    return list;
+                }
+            }
+            (Some(_), None) => return list,
+            (None, _) => {
+                list.push(Challenge {
+                    scheme: name,
+                    parameters: Vec::new(),
+                });
+                rest = token68(after).unwrap_or(after);
+            }
+        }
+    }
+}
+
+/// What comes after the single value, without a name, that some schemes have instead of parameters.
+fn token68(after_scheme: &str) -> Option<&str> {
+    let text = after_scheme.strip_prefix(' ')?.trim_start_matches(' ');
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-._~+/".contains(c);
+    let after = text.trim_start_matches(legal);
+    let after = spaces(after.trim_start_matches('='));
+    (after.len() < text.len() && (after.is_empty() || after.starts_with(','))).then_some(after)
+}
+
+fn token(text: &str) -> Option<(&str, &str)> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let after = text.trim_start_matches(legal);
+    let name = text.strip_suffix(after)?;
+    (!name.is_empty()).then_some((name, after))
+}
+
+fn parameter_value(text: &str) -> Option<(String, &str)> {
+    match text.strip_prefix('"') {
+        Some(quoted) => quoted_string(quoted),
+        None => token(text).map(|(value, after)| (value.to_owned(), after)),
+    }
 }
 
 /// Reads a quoted string up to its closing quote; a backslash quotes the next character.
@@ -67,15 +125,28 @@ fn quoted_string(text: &str) -> Option<(String, &str)> {
     }
 }
 
+fn spaces(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t'])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn challenge(error: Option<&str>, description: Option<&str>) -> BearerChallenge {
-        BearerChallenge {
+    fn read(fields: &[&str]) -> Option<BearerChallenge> {
+        let mut headers = HeaderMap::new();
+        for field in fields {
+            let value = http::HeaderValue::from_bytes(field.as_bytes()).unwrap();
+            headers.append(WWW_AUTHENTICATE, value);
+        }
+        BearerChallenge::from_headers(&headers)
+    }
+
+    fn challenge(error: Option<&str>, description: Option<&str>) -> Option<BearerChallenge> {
+        Some(BearerChallenge {
             error: error.map(str::to_owned),
             error_description: description.map(str::to_owned),
-        }
+        })
     }
 
     #[test]
@@ -96,24 +167,66 @@ mod tests {
                 r#"Bearer error_description="say \"no\"""#,
                 challenge(None, Some(r#"say "no""#)),
             ),
+            (
+                "Bearer error_description=\"caf\u{e9}\", error = \t\"x\"",
+                challenge(Some("x"), Some("caf\u{e9}")),
+            ),
             ("Bearer", challenge(None, None)),
             (r#"Bearer error="invalid_proof"#, challenge(None, None)),
+            (
+                r#"Bearer error="invalid_token", error="invalid_proof""#,
+                challenge(None, None),
+            ),
+            (
+                r#"Bearer error="invalid_token" error="invalid_proof""#,
+                challenge(Some("invalid_token"), None),
+            ),
         ];
         for (header, expected) in cases {
-            assert_eq!(BearerChallenge::parse(header), Some(expected), "{header}");
+            assert_eq!(read(&[header]), expected, "{header}");
         }
     }
 
     #[test]
-    fn a_challenge_of_another_scheme_is_passed_over() {
-        assert_eq!(BearerChallenge::parse(r#"Basic realm="x""#), None);
-        let mut headers = HeaderMap::new();
-        headers.append(WWW_AUTHENTICATE, "Basic realm=x".parse().unwrap());
-        headers.append(
-            WWW_AUTHENTICATE,
-            r#"Bearer error="invalid_token""#.parse().unwrap(),
-        );
-        let expected = challenge(Some("invalid_token"), None);
-        assert_eq!(BearerChallenge::from_headers(&headers), Some(expected));
+    fn a_bearer_challenge_is_found_at_any_place_of_a_list() {
+        let lists = [
+            r#"DPoP algs="ES256", Bearer error="invalid_proof""#,
+            r#"Basic, Bearer error="invalid_proof""#,
+            r#"Negotiate YWJj==, Bearer error="invalid_proof", DPoP error="x""#,
+            r#"Negotiate a, Bearer realm="Basic error=y", error="invalid_proof""#,
+            r#", ,DPoP algs="ES256 ES384" , ,Bearer  error="invalid_proof",,"#,
+            r#"Digest qop="auth, auth-int", nonce="a\"b, Bearer error=x", Bearer scope=a, error="invalid_proof""#,
+            r#"Bearer realm="first", Bearer error="invalid_proof""#,
+        ];
+        for list in lists {
+            assert_eq!(
+                read(&[list]),
+                challenge(Some("invalid_proof"), None),
+                "{list}"
+            );
+        }
+        let fields = [r#"DPoP algs="ES256""#, r#"Bearer error="invalid_proof""#];
+        assert_eq!(read(&fields), challenge(Some("invalid_proof"), None));
+    }
+
+    #[test]
+    fn the_words_of_another_scheme_are_not_those_of_bearer() {
+        let lists = [
+            r#"Bearer, DPoP error="invalid_proof""#,
+            r#"Bearer realm="error=\"invalid_proof\"""#,
+            r#"Bearer realm="x", Basic error="invalid_proof""#,
+        ];
+        for list in lists {
+            assert_eq!(read(&[list]), challenge(None, None), "{list}");
+        }
+        for list in [
+            r#"Basic realm="x""#,
+            r#"error="x", Bearer"#,
+            r#"BearerX error="x""#,
+            r#"DPoP error="a Bearer error=b""#,
+            "",
+        ] {
+            assert_eq!(read(&[list]), None, "{list}");
+        }
     }
 }
