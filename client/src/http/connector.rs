@@ -13,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::net::{TcpStream, ToSocketAddrs};
 use tokio_rustls::TlsConnector;
 
+use super::server::{BySpiffeId, SpiffeId};
 use super::session::Session;
 use super::{CONNECT_TIMEOUT, HttpError};
 use crate::signer::{Signer, certificates_from_pem_file};
@@ -42,19 +43,36 @@ pub enum HttpVersion {
 }
 
 /// How connections are opened.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// TLS version.
     pub tls: TlsVersion,
     /// HTTP version.
     pub http: HttpVersion,
+    /// The name that the server's certificate must have, and that is sent to the server, instead of the URL's host.
+    pub server_name: Option<ServerName<'static>>,
+    /// The SPIFFE ID that the server's certificate must have, instead of a name: an X.509-SVID has no other.
+    pub server_spiffe_id: Option<SpiffeId>,
+}
+
+impl Options {
+    /// These versions, and the URL's host as the server's name.
+    #[must_use]
+    pub const fn new(tls: TlsVersion, http: HttpVersion) -> Self {
+        Self {
+            tls,
+            http,
+            server_name: None,
+            server_spiffe_id: None,
+        }
+    }
 }
 
 /// Opens connections with one client certificate; they resume each other's TLS sessions.
 #[derive(Clone)]
 pub struct Connector {
     tls: TlsConnector,
-    http: HttpVersion,
+    options: Options,
     signer: Arc<Signer>,
 }
 
@@ -70,17 +88,27 @@ impl Connector {
     ) -> Result<Self, HttpError> {
         let certificate: Arc<dyn ResolvesClientCert> =
             Arc::new(SingleCertAndKey::from(Arc::clone(signer.certified_key())));
-        let mut config =
-            ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-                .with_protocol_versions(&[options.tls.supported()])
-                .map_err(HttpError::Configuration)?
-                .with_root_certificates(trusted)
-                .with_client_cert_resolver(certificate);
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let algorithms = provider.signature_verification_algorithms;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[options.tls.supported()])
+            .map_err(HttpError::Configuration)?;
+        let builder = match options.server_spiffe_id.clone() {
+            None => builder.with_root_certificates(trusted),
+            Some(id) => builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(BySpiffeId {
+                    id,
+                    trusted,
+                    algorithms,
+                })),
+        };
+        let mut config = builder.with_client_cert_resolver(certificate);
         config.require_ems = true;
         config.alpn_protocols = options.http.alpn();
         Ok(Self {
             tls: TlsConnector::from(Arc::new(config)),
-            http: options.http,
+            options,
             signer,
         })
     }
@@ -95,7 +123,7 @@ impl Connector {
             .await
     }
 
-    /// Connects to `address`, and expects the host of the URL there.
+    /// Connects to `address`, and expects the host of the URL there, or whom the options name.
     ///
     /// # Errors
     /// The variants of [`HttpError`] that speak of URL and connection.
@@ -104,7 +132,11 @@ impl Connector {
         address: impl ToSocketAddrs,
         url: &Uri,
     ) -> Result<Session, HttpError> {
-        let name = ServerName::try_from(host(url)?.to_owned()).map_err(|_| HttpError::Url)?;
+        let host = host(url)?;
+        let name = match &self.options.server_name {
+            Some(name) => name.clone(),
+            None => ServerName::try_from(host.to_owned()).map_err(|_| HttpError::Url)?,
+        };
         tokio::time::timeout(CONNECT_TIMEOUT, self.open(address, name))
             .await
             .map_err(|_| HttpError::TimedOut(CONNECT_TIMEOUT))?
@@ -124,7 +156,7 @@ impl Connector {
             .connect(name, tcp)
             .await
             .map_err(HttpError::Connect)?;
-        Session::start(tls, self.http, Arc::clone(&self.signer)).await
+        Session::start(tls, self.options.http, Arc::clone(&self.signer)).await
     }
 }
 

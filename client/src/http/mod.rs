@@ -22,6 +22,7 @@
 mod challenge;
 mod connector;
 mod sender;
+mod server;
 mod session;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ use thiserror::Error;
 
 pub use challenge::BearerChallenge;
 pub use connector::{Connector, HttpVersion, Options, TlsVersion, trust_anchors};
+pub use server::SpiffeId;
 pub use session::{Answer, ConnectionFacts, ProofUse, Proving, Session};
 
 use crate::exporter::ExporterError;

@@ -15,7 +15,7 @@ use crate::server::{Behaviour, Server, connector};
 async fn both_ends_have_the_same_exporter_value_and_the_proof_is_accepted() {
     let server = Server::start(Behaviour::Judge).await;
     for options in every_kind_of_connection() {
-        let session = server.connect(options).await;
+        let session = server.connect(options.clone()).await;
         let answer = session
             .send(server.get("/"), "token", Proving::Connection)
             .await
@@ -36,7 +36,7 @@ async fn both_ends_have_the_same_exporter_value_and_the_proof_is_accepted() {
 async fn a_resumed_session_has_a_new_exporter_value_and_a_new_proof() {
     let server = Server::start(Behaviour::Judge).await;
     for options in every_kind_of_connection() {
-        let connector = connector("client", options);
+        let connector = connector("client", options.clone());
         let mut values = HashSet::new();
         for attempt in 0..3 {
             let session = connector.connect(&server.url("/")).await.unwrap();
@@ -91,7 +91,10 @@ async fn a_server_that_refuses_the_certificate_is_told_as_the_cause() {
     let server = Server::start(Behaviour::Judge).await;
     for options in every_kind_of_connection() {
         // A server's certificate does not serve a client.
-        let refused = match connector("server", options).connect(&server.url("/")).await {
+        let refused = match connector("server", options.clone())
+            .connect(&server.url("/"))
+            .await
+        {
             Ok(session) => session.send_as_is(server.get("/")).await.unwrap_err(),
             Err(error) => error,
         };

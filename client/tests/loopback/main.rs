@@ -8,6 +8,7 @@
 mod command;
 mod connections;
 mod credentials;
+mod identities;
 mod requests;
 mod server;
 
@@ -16,5 +17,7 @@ use tls_session_binding_client::http::{HttpVersion, Options, TlsVersion};
 fn every_kind_of_connection() -> impl Iterator<Item = Options> {
     [TlsVersion::Tls13, TlsVersion::Tls12]
         .into_iter()
-        .flat_map(|tls| [HttpVersion::Http1, HttpVersion::Http2].map(|http| Options { tls, http }))
+        .flat_map(|tls| {
+            [HttpVersion::Http1, HttpVersion::Http2].map(|http| Options::new(tls, http))
+        })
 }

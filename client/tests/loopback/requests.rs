@@ -67,7 +67,7 @@ async fn concurrent_requests_of_one_token_share_one_proof() {
 async fn a_per_request_proof_is_for_its_request_and_is_never_sent_twice() {
     let server = Server::start(Behaviour::Judge).await;
     for options in every_kind_of_connection() {
-        let session = server.connect(options).await;
+        let session = server.connect(options.clone()).await;
         let mut proofs = HashSet::new();
         for path in ["/orders?page=2", "/orders?page=2", "/"] {
             let answer = session
@@ -105,7 +105,7 @@ async fn without_proof_only_the_token_is_sent() {
 async fn after_invalid_proof_one_fresh_proof_is_sent_once() {
     for options in every_kind_of_connection() {
         let server = Server::start(Behaviour::Refuse(1, "invalid_proof")).await;
-        let session = server.connect(options).await;
+        let session = server.connect(options.clone()).await;
         let answer = session
             .send(server.get("/"), "token", Proving::Connection)
             .await

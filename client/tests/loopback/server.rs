@@ -94,9 +94,19 @@ impl Server {
         alpn: &[&str],
         versions: &[&'static SupportedProtocolVersion],
     ) -> Self {
+        Self::with_config(behaviour, config(&signer("server"), alpn, versions)).await
+    }
+
+    /// A server that shows this certificate.
+    pub(crate) async fn with_identity(identity: &Signer) -> Self {
+        let config = config(identity, &["h2", "http/1.1"], rustls::ALL_VERSIONS);
+        Self::with_config(Behaviour::Judge, config).await
+    }
+
+    async fn with_config(behaviour: Behaviour, config: ServerConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let acceptor = TlsAcceptor::from(Arc::new(config(alpn, versions)));
+        let acceptor = TlsAcceptor::from(Arc::new(config));
         let seen = Arc::default();
         let log = Arc::clone(&seen);
         tokio::spawn(async move {
@@ -130,11 +140,15 @@ impl Server {
     }
 }
 
-fn config(alpn: &[&str], versions: &[&'static SupportedProtocolVersion]) -> ServerConfig {
+fn config(
+    identity: &Signer,
+    alpn: &[&str],
+    versions: &[&'static SupportedProtocolVersion],
+) -> ServerConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let trusted = Arc::new(trust_anchors(&file("ca.pem")).unwrap());
     let clients = WebPkiClientVerifier::builder_with_provider(trusted, Arc::clone(&provider));
-    let server = Arc::clone(signer("server").certified_key());
+    let server = Arc::clone(identity.certified_key());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .unwrap()

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use clap::Args;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use rustls::pki_types::ServerName;
 use tls_session_binding_client::http::{
-    Answer, BearerChallenge, Connector, HttpVersion, Options, ProofUse, Proving, Session,
+    Answer, BearerChallenge, Connector, HttpVersion, Options, ProofUse, Proving, Session, SpiffeId,
     TlsVersion, trust_anchors,
 };
 
@@ -61,6 +62,12 @@ pub(crate) struct RequestArguments {
     /// Connect there instead of to the host of the URL.
     #[arg(long, value_name = "HOST:PORT")]
     connect: Option<String>,
+    /// Expect this name in the server's certificate instead of the URL's host.
+    #[arg(long, value_name = "NAME", value_parser = server_name)]
+    server_name: Option<ServerName<'static>>,
+    /// Expect the certificate (X.509-SVID) of this SPIFFE ID, whatever the server's name.
+    #[arg(long, value_name = "SPIFFE ID")]
+    server_spiffe_id: Option<SpiffeId>,
     /// Send the token without proof.
     #[arg(long, conflicts_with = "per_request")]
     no_proof: bool,
@@ -114,7 +121,12 @@ impl RequestArguments {
             (_, true) => HttpVersion::Http2,
             _ => HttpVersion::Any,
         };
-        Options { tls, http }
+        Options {
+            tls,
+            http,
+            server_name: self.server_name.clone(),
+            server_spiffe_id: self.server_spiffe_id.clone(),
+        }
     }
 
     fn proving(&self) -> Proving {
@@ -187,6 +199,11 @@ fn describe(challenge: &BearerChallenge) -> String {
         .chars()
         .filter(|c| !c.is_control())
         .collect()
+}
+
+fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+    ServerName::try_from(text.to_owned())
+        .map_err(|_| "it must be a host name or address".to_owned())
 }
 
 fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {

@@ -19,7 +19,7 @@ async fn every_key_type_binds_on_http1_and_http2_over_tls_1_2_and_1_3() -> Resul
     for certificate in CERTIFICATES {
         for http in [HttpVersion::Http1, HttpVersion::Http2] {
             for tls in [TlsVersion::Tls12, TlsVersion::Tls13] {
-                let party = stack.party(certificate, Options { tls, http })?;
+                let party = stack.party(certificate, Options::new(tls, http))?;
                 let outcomes = course_of_a_proof(&stack, &party).await?;
                 let expected = [
                     ("first use", Passed),
@@ -73,13 +73,7 @@ async fn course_of_a_proof(stack: &Stack, party: &Party) -> Result<[(&'static st
 async fn a_resumed_session_refuses_the_old_proof_and_accepts_a_new_one() -> Result<()> {
     let stack = stack_with_tls12().await?;
     for tls in [TlsVersion::Tls12, TlsVersion::Tls13] {
-        let party = stack.party(
-            "client",
-            Options {
-                tls,
-                http: HttpVersion::Http2,
-            },
-        )?;
+        let party = stack.party("client", Options::new(tls, HttpVersion::Http2))?;
         let token = token(&stack, &party)?;
         let first = party.connect().await?;
         let old = party.proof(&token, first.exporter())?;
@@ -157,7 +151,7 @@ async fn of_a_hundred_streams_at_once_exactly_those_with_a_good_proof_pass() -> 
 async fn a_per_request_proof_is_good_once_and_for_its_request_only() -> Result<()> {
     let stack = Stack::ingress().await?;
     for options in [HTTP1, HTTP2] {
-        let party = stack.party("client", options)?;
+        let party = stack.party("client", options.clone())?;
         let connection = party.connect().await?;
         let token = token(&stack, &party)?;
         let hash = AccessToken::parse(&token)

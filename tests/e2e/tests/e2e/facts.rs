@@ -24,7 +24,7 @@ async fn the_service_is_told_what_was_verified_and_nothing_that_a_client_claims(
         "rules":[{"name":"trial","path":{"prefix":"/trial"},"mode":"observe"}]}"#;
     let stack = Stack::start(&with_policy(rules)?).await?;
     for options in [HTTP1, HTTP2] {
-        let client = Client::connect(&stack, options).await?;
+        let client = Client::connect(&stack, options.clone()).await?;
         let x5t = client.party.signer.thumbprint().to_base64url();
         let told = |verdict| Some(format!(r#"{verdict};x5t="{x5t}""#));
         for (bring, path, expected) in [

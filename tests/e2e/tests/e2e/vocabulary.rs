@@ -6,14 +6,8 @@ use tls_session_binding_e2e::ask::{Outcome, present};
 use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
-pub(crate) const HTTP1: Options = Options {
-    tls: TlsVersion::Tls13,
-    http: HttpVersion::Http1,
-};
-pub(crate) const HTTP2: Options = Options {
-    tls: TlsVersion::Tls13,
-    http: HttpVersion::Http2,
-};
+pub(crate) const HTTP1: Options = Options::new(TlsVersion::Tls13, HttpVersion::Http1);
+pub(crate) const HTTP2: Options = Options::new(TlsVersion::Tls13, HttpVersion::Http2);
 
 pub(crate) use Outcome::Passed;
 
