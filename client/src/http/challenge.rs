@@ -142,11 +142,11 @@ mod tests {
         BearerChallenge::from_headers(&headers)
     }
 
-    fn challenge(error: Option<&str>, description: Option<&str>) -> Option<BearerChallenge> {
-        Some(BearerChallenge {
+    fn challenge(error: Option<&str>, description: Option<&str>) -> BearerChallenge {
+        BearerChallenge {
             error: error.map(str::to_owned),
             error_description: description.map(str::to_owned),
-        })
+        }
     }
 
     #[test]
@@ -183,7 +183,7 @@ mod tests {
             ),
         ];
         for (header, expected) in cases {
-            assert_eq!(read(&[header]), expected, "{header}");
+            assert_eq!(read(&[header]), Some(expected), "{header}");
         }
     }
 
@@ -201,12 +201,12 @@ mod tests {
         for list in lists {
             assert_eq!(
                 read(&[list]),
-                challenge(Some("invalid_proof"), None),
+                Some(challenge(Some("invalid_proof"), None)),
                 "{list}"
             );
         }
         let fields = [r#"DPoP algs="ES256""#, r#"Bearer error="invalid_proof""#];
-        assert_eq!(read(&fields), challenge(Some("invalid_proof"), None));
+        assert_eq!(read(&fields), Some(challenge(Some("invalid_proof"), None)));
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
             r#"Bearer realm="x", Basic error="invalid_proof""#,
         ];
         for list in lists {
-            assert_eq!(read(&[list]), challenge(None, None), "{list}");
+            assert_eq!(read(&[list]), Some(challenge(None, None)), "{list}");
         }
         for list in [
             r#"Basic realm="x""#,
