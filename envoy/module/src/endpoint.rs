@@ -3,21 +3,24 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::config::{Config, Direction, Mistakes};
-use crate::files::{Contents, Stamps};
+use crate::files::{Contents, Stamps, Unusable};
 use crate::generation::Generation;
+use crate::log;
 
 /// A loaded configuration, shared by its connections on all workers.
 pub struct Endpoint {
     config: Config,
     direction: Direction,
-    current: RwLock<Arc<Generation>>,
+    /// None as long as files are awaited.
+    current: RwLock<Option<Arc<Generation>>>,
     watch: Mutex<Watch>,
 }
 
 /// What was last seen of the files.
 struct Watch {
     stamps: Stamps,
-    digest: [u8; 32],
+    /// Of what is in use.
+    digest: Option<[u8; 32]>,
     /// What could not be loaded, so that it is reported once.
     refused: Option<Refused>,
 }
@@ -36,6 +39,8 @@ pub enum Change {
     None,
     /// New connections use what they hold now.
     Taken,
+    /// They were awaited, have come, and are in use.
+    Arrived,
     /// They are not usable: everything stays as it was.
     Refused(Mistakes),
 }
@@ -44,7 +49,7 @@ impl Endpoint {
     /// Reads the configuration and the files that it names.
     ///
     /// # Errors
-    /// All mistakes of the configuration, or what is wrong with the files.
+    /// All mistakes of the configuration, or what is wrong with the files, unless they are awaited.
     pub fn load(name: &[u8], config: &[u8], direction: Direction) -> Result<Self, Mistakes> {
         if name != b"tls" {
             return Err(Mistakes::one(
@@ -54,67 +59,91 @@ impl Endpoint {
         let config = Config::parse(config, direction)?;
         // Looked at before they are read: what changes in between is seen next time.
         let stamps = Stamps::look(&config);
-        let contents = Contents::read(&config)?;
-        let generation = Generation::new(&config, direction, &contents)?;
-        let watch = Watch {
-            stamps,
-            digest: contents.digest(),
-            refused: None,
+        let read = Contents::read(&config).and_then(|contents| {
+            let generation = Generation::new(&config, direction, &contents)?;
+            Ok((generation, contents.digest()))
+        });
+        let (current, digest) = match read {
+            Ok((generation, digest)) => (Some(Arc::new(generation)), Some(digest)),
+            Err(Unusable::NotYet(mistakes)) if config.await_files => {
+                log::info(&format!(
+                    "files are awaited, and no handshake is done: {mistakes}"
+                ));
+                (None, None)
+            }
+            Err(unusable) => return Err(unusable.mistakes().clone()),
         };
         Ok(Self {
             config,
             direction,
-            current: RwLock::new(Arc::new(generation)),
-            watch: Mutex::new(watch),
+            current: RwLock::new(current),
+            watch: Mutex::new(Watch {
+                stamps,
+                digest,
+                refused: None,
+            }),
         })
     }
 
-    /// What a new connection uses.
+    /// What a new connection uses; none as long as files are awaited.
     #[must_use]
-    pub fn current(&self) -> Arc<Generation> {
-        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    pub fn current(&self) -> Option<Arc<Generation>> {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map(Arc::clone)
+    }
+
+    /// Which end of its connections this is.
+    #[must_use]
+    pub fn direction(&self) -> Direction {
+        self.direction
     }
 
     /// Takes up changed files. What is broken changes nothing.
     pub fn refresh(&self) -> Change {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let stamps = Stamps::look(&self.config);
-        if stamps == watch.stamps && watch.refused.is_none() {
+        if stamps == watch.stamps && watch.refused.is_none() && watch.digest.is_some() {
             return Change::None;
         }
         watch.stamps = stamps;
         match Contents::read(&self.config) {
-            Err(mistakes) => watch.refuse(Refused::Unreadable(mistakes.to_string()), mistakes),
+            Err(unusable) => watch.refuse(
+                Refused::Unreadable(unusable.mistakes().to_string()),
+                &unusable,
+            ),
             Ok(contents) => self.take(&mut watch, &contents),
         }
     }
 
     fn take(&self, watch: &mut Watch, contents: &Contents) -> Change {
         let digest = contents.digest();
-        if digest == watch.digest {
+        if watch.digest == Some(digest) {
             watch.refused = None;
             return Change::None;
         }
         match Generation::new(&self.config, self.direction, contents) {
-            Err(mistakes) => watch.refuse(Refused::Contents(digest), mistakes),
+            Err(unusable) => watch.refuse(Refused::Contents(digest), &unusable),
             Ok(generation) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-                    Arc::new(generation);
-                watch.digest = digest;
+                    Some(Arc::new(generation));
                 watch.refused = None;
-                Change::Taken
+                match watch.digest.replace(digest) {
+                    Some(_) => Change::Taken,
+                    None => Change::Arrived,
+                }
             }
         }
     }
 }
 
 impl Watch {
-    fn refuse(&mut self, refused: Refused, mistakes: Mistakes) -> Change {
-        if self.refused.as_ref() == Some(&refused) {
+    fn refuse(&mut self, refused: Refused, unusable: &Unusable) -> Change {
+        let awaited = self.digest.is_none() && unusable.may_pass();
+        if awaited || self.refused.as_ref() == Some(&refused) {
             return Change::None;
         }
         self.refused = Some(refused);
-        Change::Refused(mistakes)
+        Change::Refused(unusable.mistakes().clone())
     }
 }
 

@@ -27,11 +27,13 @@ pub enum Failure {
     Protocol,
     /// It went away, or took too long.
     Closed,
+    /// This end has no certificate, key or authorities yet.
+    FilesAwaited,
 }
 
 impl Failure {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
@@ -43,6 +45,7 @@ impl Failure {
         Self::Alert,
         Self::Protocol,
         Self::Closed,
+        Self::FilesAwaited,
     ];
 
     /// Last part of the counter's name.
@@ -60,6 +63,7 @@ impl Failure {
             Self::Alert => "refused_by_peer",
             Self::Protocol => "protocol",
             Self::Closed => "closed",
+            Self::FilesAwaited => "files_awaited",
         }
     }
 

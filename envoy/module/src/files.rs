@@ -25,21 +25,29 @@ impl Contents {
     /// Reads all files.
     ///
     /// # Errors
-    /// The first that cannot be read.
-    pub fn read(config: &Config) -> Result<Self, Mistakes> {
+    /// What is wrong with the first that is unusable: one that time may mend only if no other is.
+    pub fn read(config: &Config) -> Result<Self, Unusable> {
+        let identity = &config.identity;
+        let certificate_chain = read("identity.certificate_chain", &identity.certificate_chain);
+        let private_key = read("identity.private_key", &identity.private_key);
+        let ca = read("peer.ca", &config.peer.ca);
+        let crls: Vec<_> = config
+            .peer
+            .crls
+            .iter()
+            .map(|path| read("peer.crls", path))
+            .collect();
+        let all = [&certificate_chain, &private_key, &ca];
+        let unusable = all.into_iter().chain(&crls);
+        let wrong = unusable.filter_map(|file| file.as_ref().err());
+        if let Some(wrong) = wrong.into_iter().find(|one| !one.may_pass()) {
+            return Err(wrong.clone());
+        }
         Ok(Self {
-            certificate_chain: read(
-                "identity.certificate_chain",
-                &config.identity.certificate_chain,
-            )?,
-            private_key: read("identity.private_key", &config.identity.private_key)?,
-            ca: read("peer.ca", &config.peer.ca)?,
-            crls: config
-                .peer
-                .crls
-                .iter()
-                .map(|path| read("peer.crls", path))
-                .collect::<Result<_, _>>()?,
+            certificate_chain: certificate_chain?,
+            private_key: private_key?,
+            ca: ca?,
+            crls: crls.into_iter().collect::<Result<_, _>>()?,
         })
     }
 
@@ -52,6 +60,38 @@ impl Contents {
             hash.update(Sha256::digest(part));
         }
         hash.finalize().into()
+    }
+}
+
+/// Why files give nothing to use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unusable {
+    /// They are being written, it seems: absent, empty, cut, or a certificate and a key of which only one
+    /// is new.
+    NotYet(Mistakes),
+    /// Somebody has to mend them.
+    Wrong(Mistakes),
+}
+
+impl Unusable {
+    /// Whether time alone may mend it.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::NotYet(_))
+    }
+
+    /// What is wrong.
+    #[must_use]
+    pub fn mistakes(&self) -> &Mistakes {
+        match self {
+            Self::NotYet(mistakes) | Self::Wrong(mistakes) => mistakes,
+        }
+    }
+}
+
+impl From<Mistakes> for Unusable {
+    fn from(mistakes: Mistakes) -> Self {
+        Self::Wrong(mistakes)
     }
 }
 
@@ -93,6 +133,39 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
     })
 }
 
-fn read(key: &str, path: &Path) -> Result<Vec<u8>, Mistakes> {
-    fs::read(path).map_err(|error| Mistakes::one(format!("{key}: {}: {error}", path.display())))
+fn read(key: &str, path: &Path) -> Result<Vec<u8>, Unusable> {
+    let mistake =
+        |what: &dyn std::fmt::Display| Mistakes::one(format!("{key}: {}: {what}", path.display()));
+    match fs::read(path) {
+        Ok(pem) if pem.trim_ascii().is_empty() => Err(Unusable::NotYet(mistake(&"is empty"))),
+        Ok(pem) if is_cut(&pem) => Err(Unusable::NotYet(mistake(&"is cut off"))),
+        Ok(pem) => Ok(pem),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(Unusable::NotYet(mistake(&error)))
+        }
+        Err(error) => Err(Unusable::Wrong(mistake(&error))),
+    }
 }
+
+/// Whether more of a PEM file has to come: a section without end, or a line that begins a marker.
+fn is_cut(pem: &[u8]) -> bool {
+    let mut open = false;
+    for line in pem.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii) {
+        match line.strip_prefix(b"-----") {
+            Some(marker) if marker.starts_with(b"BEGIN ") && marker.ends_with(b"-----") => {
+                open = true;
+            }
+            Some(marker) if marker.starts_with(b"END ") && marker.ends_with(b"-----") => {
+                open = false;
+            }
+            _ => {}
+        }
+    }
+    let last = pem.rsplit(|&byte| byte == b'\n').next();
+    let last = last.unwrap_or_default().trim_ascii();
+    let marker = last.starts_with(b"-") && !(last.len() > 10 && last.ends_with(b"-----"));
+    open || marker
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use tls_session_binding_client::signer::Signer;
 
 use crate::config::peer::Presence;
 use crate::config::{Config, Direction, Mistakes};
-use crate::files::Contents;
+use crate::files::{Contents, Unusable};
 use crate::verifier::{ClientVerifier, Memo, Recheck, ServerVerifier, no_name};
 
 mod material;
@@ -46,7 +46,7 @@ impl Generation {
         config: &Config,
         direction: Direction,
         contents: &Contents,
-    ) -> Result<Self, Mistakes> {
+    ) -> Result<Self, Unusable> {
         let provider = Arc::new(config.tls.provider());
         let key = Arc::new(certified_key(contents, &provider)?);
         let expires_at = expiry(&key)?;

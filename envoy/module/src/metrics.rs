@@ -67,6 +67,27 @@ const COUNTERS: [(Counter, &str); 13] = [
     (Counter::Panics, "panics"),
 ];
 
+/// Something that has a value at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gauge {
+    /// When the own certificate that ends first expires, in seconds since the epoch; 0 if there is none.
+    CertificateExpiresAt(Direction),
+    /// Listeners and clusters that wait for their files.
+    FilesAwaited,
+}
+
+const GAUGES: [(Gauge, &str); 3] = [
+    (
+        Gauge::CertificateExpiresAt(Direction::Downstream),
+        "downstream.certificate_expires_at",
+    ),
+    (
+        Gauge::CertificateExpiresAt(Direction::Upstream),
+        "upstream.certificate_expires_at",
+    ),
+    (Gauge::FilesAwaited, "files.awaited"),
+];
+
 const DIRECTIONS: [(Direction, &str); 2] = [
     (Direction::Downstream, "downstream"),
     (Direction::Upstream, "upstream"),
@@ -120,13 +141,11 @@ pub fn counter_names() -> Vec<String> {
     other.chain(handshakes).collect()
 }
 
-/// Names of all gauges: when the own certificate that ends first expires, in seconds since the epoch.
+/// Names of all gauges.
 #[must_use]
 pub fn gauge_names() -> Vec<String> {
-    let name = |(_, direction): &(Direction, &str)| {
-        format!("tls_session_binding.{direction}.certificate_expires_at")
-    };
-    DIRECTIONS.iter().map(name).collect()
+    let name = |(_, name): &(Gauge, &str)| format!("tls_session_binding.{name}");
+    GAUGES.iter().map(name).collect()
 }
 
 /// Counts an event.
@@ -159,9 +178,9 @@ impl Drop for Registration {
     }
 }
 
-/// Hands over what was counted; `expiries` are the gauges' values, where there is one.
-pub fn flush(expiries: [Option<u64>; 2]) {
-    MODULE.flush(expiries);
+/// Hands over what was counted, and what each gauge shows.
+pub fn flush(value: impl Fn(Gauge) -> u64) {
+    MODULE.flush(value);
 }
 
 impl Metrics {
@@ -196,7 +215,7 @@ impl Metrics {
         self.exporters().registered.retain(|(one, _)| *one != id);
     }
 
-    fn flush(&self, expiries: [Option<u64>; 2]) {
+    fn flush(&self, value: impl Fn(Gauge) -> u64) {
         let exporters = self.exporters();
         let Some((_, exporter)) = exporters.registered.first() else {
             return;
@@ -207,10 +226,8 @@ impl Metrics {
                 value => exporter.add(index, value),
             }
         }
-        for (index, expiry) in expiries.into_iter().enumerate() {
-            if let Some(expiry) = expiry {
-                exporter.set(index, expiry);
-            }
+        for (index, (gauge, _)) in GAUGES.iter().enumerate() {
+            exporter.set(index, value(*gauge));
         }
     }
 

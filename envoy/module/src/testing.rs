@@ -97,10 +97,10 @@ pub(crate) fn handshake(
     client: &Endpoint,
     server: &Endpoint,
 ) -> (ClientConnection, ServerConnection) {
-    let Connection::Client(mut client) = client.current().open().unwrap() else {
+    let Connection::Client(mut client) = client.current().unwrap().open().unwrap() else {
         panic!("not a client")
     };
-    let Connection::Server(mut server) = server.current().open().unwrap() else {
+    let Connection::Server(mut server) = server.current().unwrap().open().unwrap() else {
         panic!("not a server")
     };
     while client.wants_write() || server.wants_write() {

@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-use crate::config::Direction;
 use crate::endpoint::{Change, Endpoint};
-use crate::metrics::{self, Counter};
+use crate::metrics::{self, Counter, Gauge};
 use crate::{log, waiting};
 
 /// Time between two rounds: how late a bound on waiting may be noticed.
@@ -74,12 +73,13 @@ fn run(stop: &AtomicBool) {
             return;
         }
         let endpoints = endpoints();
-        if round % ROUNDS_PER_LOOK == 0 {
-            for endpoint in &endpoints {
+        for endpoint in &endpoints {
+            // What is awaited keeps everything from working.
+            if round % ROUNDS_PER_LOOK == 0 || endpoint.current().is_none() {
                 look(endpoint);
             }
         }
-        metrics::flush(expiries(&endpoints));
+        metrics::flush(|gauge| value(gauge, &endpoints));
         waiting::wake_all();
         drop(endpoints);
         thread::park_timeout(ROUND);
@@ -99,22 +99,32 @@ fn look(endpoint: &Endpoint) {
             metrics::count(Counter::FilesTaken);
             log::info("changed files are in use for new connections");
         }
+        Change::Arrived => {
+            metrics::count(Counter::FilesTaken);
+            log::info("awaited files have come, and are in use");
+        }
         Change::Refused(mistakes) => {
             metrics::count(Counter::FilesRefused);
-            log::error(&format!(
-                "changed files are not usable, the old stay in use: {mistakes}"
-            ));
+            log::error(&match endpoint.current() {
+                Some(_) => {
+                    format!("changed files are not usable, the old stay in use: {mistakes}")
+                }
+                None => format!("awaited files are not usable: {mistakes}"),
+            });
         }
     }
 }
 
-/// When the first own certificate of each direction expires.
-fn expiries(endpoints: &[Arc<Endpoint>]) -> [Option<u64>; 2] {
-    [Direction::Downstream, Direction::Upstream].map(|direction| {
-        let current = endpoints.iter().map(|endpoint| endpoint.current());
-        let ours = current.filter(|generation| generation.direction() == direction);
-        ours.map(|generation| generation.expires_at()).min()
-    })
+fn value(gauge: Gauge, endpoints: &[Arc<Endpoint>]) -> u64 {
+    let current = || endpoints.iter().filter_map(|endpoint| endpoint.current());
+    match gauge {
+        Gauge::CertificateExpiresAt(direction) => current()
+            .filter(|generation| generation.direction() == direction)
+            .map(|generation| generation.expires_at())
+            .min()
+            .unwrap_or_default(),
+        Gauge::FilesAwaited => (endpoints.len() - current().count()) as u64,
+    }
 }
 
 fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {

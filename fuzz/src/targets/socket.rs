@@ -25,7 +25,7 @@ const MAX_PLAINTEXT: usize = 256 * 1024;
 /// agree on an exporter value; nothing is left of a connection that is gone.
 pub fn run(script: &[u8]) {
     let host = Wire::default();
-    let socket = Socket::open(ENDS.server.current()).expect("a connection");
+    let socket = Socket::open(ENDS.server.current().unwrap()).expect("a connection");
     let server_name = ServerName::try_from("service.demo").expect("a name");
     let mut peer = Peer {
         tls: ClientConnection::new(Arc::clone(&ENDS.client), server_name).expect("a connection"),

@@ -9,15 +9,21 @@ use super::types::{Buffer, IoResult, attempt, guard};
 use super::{Configured, give, take_back};
 use crate::config::Direction;
 use crate::endpoint::Endpoint;
+use crate::failure::Failure;
+use crate::metrics::{Handshake, count_handshake};
 use crate::socket::{Close, Outcome, Socket};
 use crate::{log, ticker};
 
 /// `close` value of a connection that this side closes.
 const LOCAL_CLOSE: u32 = 1;
 
+/// What is told of a connection that came before the files.
+const AWAITED: &str = "certificate, key or authorities are not there yet";
+
 /// One connection: the safe state machine, and whether a panic has ended it.
 struct Slot {
-    socket: Socket,
+    /// None if the files are awaited: then Envoy is told to close the connection.
+    socket: Option<Socket>,
     panicked: Cell<bool>,
 }
 
@@ -44,7 +50,8 @@ impl Slot {
     }
 
     fn attempt<'a, R>(&'a self, hook: impl FnOnce(&'a Socket) -> R) -> Option<R> {
-        let result = attempt(|| hook(&self.socket));
+        let socket = self.socket.as_ref()?;
+        let result = attempt(|| hook(socket));
         self.panicked.set(self.panicked.get() || result.is_none());
         result
     }
@@ -98,8 +105,13 @@ extern "C" fn envoy_dynamic_module_on_transport_socket_new(
 ) -> *const Slot {
     guard(std::ptr::null(), || {
         // SAFETY: Envoy destroys the configuration after its sockets.
-        let factory = unsafe { &*factory };
-        match Socket::open(factory.value.current()) {
+        let endpoint = &unsafe { &*factory }.value;
+        let socket = endpoint.current().map(Socket::open).transpose();
+        if let Ok(None) = socket {
+            let failed = Handshake::Failed(Failure::FilesAwaited);
+            count_handshake(endpoint.direction(), failed);
+        }
+        match socket {
             Ok(socket) => give(Slot {
                 socket,
                 panicked: Cell::new(false),
@@ -194,7 +206,11 @@ extern "C" fn envoy_dynamic_module_on_transport_socket_get_failure_reason(
 ) {
     // SAFETY: as for `get_protocol`.
     let slot = unsafe { &*slot };
-    let reason = slot.attempt(Socket::failure).unwrap_or("internal error");
+    let otherwise = match slot.socket {
+        Some(_) => "internal error",
+        None => AWAITED,
+    };
+    let reason = slot.attempt(Socket::failure).unwrap_or(otherwise);
     // SAFETY: `result` is Envoy's, valid during the call.
     unsafe { result.write(Buffer::of(reason.as_bytes())) };
 }
@@ -225,9 +241,9 @@ mod tests {
 
     #[test]
     fn a_panic_in_a_hook_closes_that_connection_for_good() {
-        let socket = Socket::open(Ends::new().server.current()).unwrap();
+        let socket = Socket::open(Ends::new().server.current().unwrap()).unwrap();
         let slot = Slot {
-            socket,
+            socket: Some(socket),
             panicked: Cell::new(false),
         };
         assert_eq!(slot.run(|_| Outcome::default()).close, 0);

@@ -32,6 +32,8 @@ pub struct Config {
     pub peer: Peer,
     /// TLS itself.
     pub tls: Tls,
+    /// Whether files that are not there yet are waited for, with every handshake refused meanwhile.
+    pub await_files: bool,
 }
 
 /// Files that hold the own certificate and its key.
@@ -53,10 +55,12 @@ impl Config {
             let identity = identity(&mut config.section("identity"));
             let peer = Peer::read(&mut config.section("peer"), direction);
             let tls = Tls::read(&mut config.section("tls"), direction);
+            let await_files = config.value("await_files", "true or false");
             Some(Self {
                 identity: identity?,
                 peer: peer?,
                 tls,
+                await_files: await_files.unwrap_or(false),
             })
         })
     }

@@ -7,6 +7,7 @@ use crate::testing::{Authority, Ends, Files, Says, endpoint};
 fn thumbprint(endpoint: &Endpoint) -> String {
     endpoint
         .current()
+        .unwrap()
         .signer()
         .unwrap()
         .thumbprint()
@@ -16,9 +17,9 @@ fn thumbprint(endpoint: &Endpoint) -> String {
 #[test]
 fn unchanged_files_are_not_read_again() {
     let ends = Ends::new();
-    let before = ends.client.current();
+    let before = ends.client.current().unwrap();
     assert_eq!(ends.client.refresh(), Change::None);
-    assert!(Arc::ptr_eq(&before, &ends.client.current()));
+    assert!(Arc::ptr_eq(&before, &ends.client.current().unwrap()));
 }
 
 #[test]
@@ -29,7 +30,7 @@ fn a_new_certificate_and_key_are_taken_up() {
         valid: (-1, 9),
         ..Says::default()
     });
-    let expires = ends.client.current().expires_at();
+    let expires = ends.client.current().unwrap().expires_at();
     ends.client_files.write("chain.pem", &leaf.certificate);
     assert!(
         matches!(ends.client.refresh(), Change::Refused(_)),
@@ -38,7 +39,7 @@ fn a_new_certificate_and_key_are_taken_up() {
     ends.client_files.write("key.pem", &leaf.key);
     assert_eq!(ends.client.refresh(), Change::Taken);
     assert_ne!(thumbprint(&ends.client), before);
-    assert!(ends.client.current().expires_at() > expires);
+    assert!(ends.client.current().unwrap().expires_at() > expires);
 }
 
 #[test]
@@ -75,7 +76,7 @@ fn a_link_that_is_swapped_in_one_step_is_taken_up() {
 #[test]
 fn broken_files_keep_the_old_and_are_reported_once() {
     let ends = Ends::new();
-    let before = ends.client.current();
+    let before = ends.client.current().unwrap();
     let good = fs::read_to_string(ends.client_files.path("chain.pem")).unwrap();
     for broken in [
         "",
@@ -92,11 +93,11 @@ fn broken_files_keep_the_old_and_are_reported_once() {
     fs::remove_file(ends.client_files.path("chain.pem")).unwrap();
     assert!(matches!(ends.client.refresh(), Change::Refused(_)));
     assert_eq!(ends.client.refresh(), Change::None);
-    assert!(Arc::ptr_eq(&before, &ends.client.current()));
+    assert!(Arc::ptr_eq(&before, &ends.client.current().unwrap()));
     ends.client_files.write("chain.pem", &good);
     assert_eq!(ends.client.refresh(), Change::None);
     assert!(
-        Arc::ptr_eq(&before, &ends.client.current()),
+        Arc::ptr_eq(&before, &ends.client.current().unwrap()),
         "the same contents"
     );
 }
@@ -106,7 +107,7 @@ fn a_broken_list_of_authorities_or_revocations_is_refused() {
     let ends = Ends::new();
     ends.server_files.write("ca.pem", "");
     assert!(matches!(ends.server.refresh(), Change::Refused(_)));
-    ends.server_files.write("crl.pem", "");
+    ends.server_files.write("crl.pem", ends.authority.pem());
     let crls = format!(
         r#", "crls": ["{}"]"#,
         ends.server_files.path("crl.pem").display()
@@ -147,4 +148,88 @@ fn what_is_wrong_with_a_key_is_told_without_the_key() {
 fn there_is_one_transport_socket_and_it_has_a_name() {
     let config = Ends::new().server_files.config("", "");
     assert!(Endpoint::load(b"ssl", config.as_bytes(), Direction::Downstream).is_err());
+}
+
+/// Files of a client and its configuration, with or without waiting for them.
+fn awaiting(ends: &Ends, await_files: bool) -> Result<Endpoint, Mistakes> {
+    let named = r#", "server_name": "service.demo""#;
+    let config = ends.client_files.config(named, r#", "alpn": ["h2"]"#);
+    let flag = format!(r#"{{"await_files": {await_files}, "#);
+    let config = config.trim_start().replacen('{', &flag, 1);
+    Endpoint::load(b"tls", config.as_bytes(), Direction::Upstream)
+}
+
+#[test]
+fn files_that_are_not_there_yet_are_awaited_where_the_configuration_says_so() {
+    for file in ["chain.pem", "key.pem", "ca.pem"] {
+        let ends = Ends::new();
+        let path = ends.client_files.path(file);
+        let good = fs::read_to_string(&path).unwrap();
+        let cut = &good[..good.len() / 2];
+        fs::remove_file(&path).unwrap();
+        for unfinished in [None, Some(""), Some("\n"), Some("-----BEG"), Some(cut)] {
+            if let Some(text) = unfinished {
+                fs::write(&path, text).unwrap();
+            }
+            assert!(awaiting(&ends, false).is_err(), "{file}: {unfinished:?}");
+            let endpoint = awaiting(&ends, true).unwrap();
+            assert!(endpoint.current().is_none(), "{file}: {unfinished:?}");
+            assert_eq!(endpoint.refresh(), Change::None);
+            fs::write(&path, &good).unwrap();
+            assert_eq!(endpoint.refresh(), Change::Arrived);
+            assert!(endpoint.current().is_some());
+            assert_eq!(endpoint.refresh(), Change::None);
+        }
+    }
+}
+
+#[test]
+fn a_key_that_does_not_match_yet_is_awaited() {
+    let ends = Ends::new();
+    let leaf = ends.authority.issue(&Says::default());
+    ends.client_files.write("key.pem", &leaf.key);
+    assert!(awaiting(&ends, false).is_err());
+    let endpoint = awaiting(&ends, true).unwrap();
+    assert_eq!(endpoint.refresh(), Change::None);
+    ends.client_files.write("chain.pem", &leaf.certificate);
+    assert_eq!(endpoint.refresh(), Change::Arrived);
+}
+
+#[test]
+fn what_time_does_not_mend_is_refused_even_beside_a_file_that_is_awaited() {
+    let ends = Ends::new();
+    let path = ends.client_files.path("ca.pem");
+    fs::remove_file(ends.client_files.path("chain.pem")).unwrap();
+    assert!(awaiting(&ends, true).is_ok());
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    assert!(awaiting(&ends, true).is_err(), "a directory");
+    fs::remove_dir(&path).unwrap();
+    symlink(&path, &path).unwrap();
+    assert!(awaiting(&ends, true).is_err(), "a link to itself");
+}
+
+#[test]
+fn a_whole_file_with_nonsense_is_refused_and_while_files_are_awaited_told_once() {
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let ends = Ends::new();
+    let good = fs::read_to_string(ends.client_files.path("chain.pem")).unwrap();
+    ends.client_files.write("chain.pem", nonsense);
+    assert!(awaiting(&ends, true).is_err());
+    ends.client_files.write("chain.pem", "");
+    let endpoint = awaiting(&ends, true).unwrap();
+    ends.client_files.write("chain.pem", nonsense);
+    assert!(matches!(endpoint.refresh(), Change::Refused(_)));
+    assert_eq!(endpoint.refresh(), Change::None);
+    ends.client_files.write("chain.pem", &good);
+    assert_eq!(endpoint.refresh(), Change::Arrived);
+}
+
+#[test]
+fn files_that_were_there_once_and_go_are_not_awaited() {
+    let ends = Ends::new();
+    let endpoint = awaiting(&ends, true).unwrap();
+    fs::remove_file(ends.client_files.path("key.pem")).unwrap();
+    assert!(matches!(endpoint.refresh(), Change::Refused(_)));
+    assert!(endpoint.current().is_some());
 }

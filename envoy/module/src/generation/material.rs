@@ -3,15 +3,15 @@
 use std::fmt::Display;
 use std::sync::Arc;
 
-use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys, RootCertStore};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use crate::certificate::Certificate;
 use crate::config::Mistakes;
-use crate::files::Contents;
+use crate::files::{Contents, Unusable};
 
 /// Authorities and what they revoked.
 pub(super) struct Trust {
@@ -52,20 +52,23 @@ impl Trust {
 pub(super) fn certified_key(
     contents: &Contents,
     provider: &CryptoProvider,
-) -> Result<CertifiedKey, Mistakes> {
+) -> Result<CertifiedKey, Unusable> {
     let chain = CertificateDer::pem_slice_iter(&contents.certificate_chain)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| mistake("identity.certificate_chain", error))?;
     if chain.is_empty() {
-        return Err(mistake(
-            "identity.certificate_chain",
-            "holds no certificate in PEM",
-        ));
+        return Err(mistake("identity.certificate_chain", "holds no certificate in PEM").into());
     }
     // The error of the parser is not shown: it may quote the file.
     let key = PrivateKeyDer::from_pem_slice(&contents.private_key)
         .map_err(|_| mistake("identity.private_key", "holds no private key in PEM"))?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| mistake("identity", error))
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+        // Whoever renews both writes one file first.
+        Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            Unusable::NotYet(mistake("identity", error))
+        }
+        error => mistake("identity", error).into(),
+    })
 }
 
 /// When the own certificate expires, in seconds since the epoch.

@@ -20,7 +20,7 @@ fn prover(config: &str) -> Prover {
 /// Opens connection `id` and gives its exporter value.
 fn connect(ends: &Ends, id: u64) -> ExporterValue {
     let (client, _) = handshake(&ends.client, &ends.server);
-    let generation = ends.client.current();
+    let generation = ends.client.current().unwrap();
     let connection = Upstream::of(&client, generation.signer().unwrap()).unwrap();
     upstream::CONNECTIONS.remember(id, connection);
     exporter::of(&client).unwrap()

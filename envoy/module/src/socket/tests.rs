@@ -123,10 +123,10 @@ struct Pair {
 
 impl Pair {
     fn new(ends: &Ends) -> Self {
-        let Connection::Client(client) = ends.client.current().open().unwrap() else {
+        let Connection::Client(client) = ends.client.current().unwrap().open().unwrap() else {
             panic!()
         };
-        let socket = Socket::open(ends.server.current()).unwrap();
+        let socket = Socket::open(ends.server.current().unwrap()).unwrap();
         Self {
             socket,
             wire: Wire {

@@ -26,8 +26,8 @@ fn judge(
 }
 
 fn try_handshake(client: &Endpoint, server: &Endpoint) -> Result<(), Error> {
-    let mut client = client.current().open().unwrap();
-    let mut server = server.current().open().unwrap();
+    let mut client = client.current().unwrap().open().unwrap();
+    let mut server = server.current().unwrap().open().unwrap();
     while client.is_handshaking() {
         pump(&mut client, &mut server);
         server.process_new_packets().unwrap();
@@ -208,7 +208,7 @@ fn a_resumed_session_is_judged_as_of_now() {
         (&ends.server, server.peer_certificates()),
         (&ends.client, client.peer_certificates()),
     ] {
-        let generation = endpoint.current();
+        let generation = endpoint.current().unwrap();
         assert_eq!(generation.recheck().recheck(chain.unwrap(), now), Ok(()));
         let error = generation
             .recheck()

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod attacks;
+mod awaited;
 mod binding;
 mod cache;
 mod carriers;

@@ -75,7 +75,7 @@ fn plaintext_is_drained_only_when_its_ciphertext_is_with_the_kernel() {
 #[test]
 fn envoy_may_write_while_it_is_told_of_the_handshake() {
     let ends = Ends::new();
-    let socket = Rc::new(Socket::open(ends.server.current()).unwrap());
+    let socket = Rc::new(Socket::open(ends.server.current().unwrap()).unwrap());
     let again = Rc::clone(&socket);
     let wire = Wire {
         id: 7,
@@ -85,7 +85,7 @@ fn envoy_may_write_while_it_is_told_of_the_handshake() {
     *wire.on_connected.borrow_mut() = Some(Box::new(move |wire| {
         assert_eq!(again.write(wire, false).bytes, 8);
     }));
-    let Connection::Client(mut client) = ends.client.current().open().unwrap() else {
+    let Connection::Client(mut client) = ends.client.current().unwrap().open().unwrap() else {
         panic!()
     };
     while client.is_handshaking() || client.wants_write() {
@@ -112,7 +112,7 @@ fn envoy_may_close_while_it_is_told_of_the_handshake() {
     let ends = Ends::new();
     let mut pair = Pair::new(&ends);
     pair.client.writer().write_all(b"must not arrive").unwrap();
-    let socket = Rc::new(Socket::open(ends.server.current()).unwrap());
+    let socket = Rc::new(Socket::open(ends.server.current().unwrap()).unwrap());
     let again = Rc::clone(&socket);
     *pair.wire.on_connected.borrow_mut() =
         Some(Box::new(move |wire| again.close(wire, Close::Orderly)));

@@ -103,7 +103,7 @@ fn tls_1_2_is_off_by_default_and_works_when_it_is_on() {
     assert_eq!(facts.exporter, exporter::of(&pair.client).unwrap());
     let only_1_3 = Ends::new();
     let mut pair = Pair::new(&only_1_3);
-    let Connection::Client(client) = ends.client.current().open().unwrap() else {
+    let Connection::Client(client) = ends.client.current().unwrap().open().unwrap() else {
         panic!()
     };
     pair.client = client;
