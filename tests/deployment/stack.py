@@ -167,20 +167,20 @@ def environment():
     return os.environ | {"ENVOY_DYNAMIC_MODULES_SEARCH_PATH": str(modules)}
 
 
-def validate(bootstrap):
+def validate(bootstrap, binary=ENVOY):
     """What Envoy says against a bootstrap; empty when it accepts it."""
     with tempfile.TemporaryDirectory() as directory:
         config = pathlib.Path(directory, "bootstrap.json")
         config.write_text(json.dumps(bootstrap))
         run = subprocess.run(
-            [str(ENVOY), "--mode", "validate", "--config-path", str(config)],
+            [str(binary), "--mode", "validate", "--config-path", str(config)],
             cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=60,
         )  # fmt: skip
         return "" if run.returncode == 0 else run.stderr
 
 
 @contextlib.contextmanager
-def envoy(bootstrap, directory, *options):
+def envoy(bootstrap, directory, *options, binary=ENVOY):
     """A running Envoy; yields its administration URL."""
     config = pathlib.Path(directory, "bootstrap.json")
     address = pathlib.Path(directory, "admin")
@@ -188,7 +188,7 @@ def envoy(bootstrap, directory, *options):
     log = pathlib.Path(directory, "envoy.log")
     arguments = ["--config-path", config, "--admin-address-path", address, "--disable-hot-restart"]
     arguments += ["--concurrency", "2", "--log-level", "warning", *options]
-    with process(ENVOY, *arguments, log=log, cwd=ROOT, env=environment()):
+    with process(binary, *arguments, log=log, cwd=ROOT, env=environment()):
         try:
             # The file is there before the address is in it.
             admin = "http://" + until(lambda: address.read_text().strip(), "Envoy's administration address")
