@@ -58,7 +58,7 @@ async fn the_service_is_told_what_was_verified_and_nothing_that_a_client_claims(
 }
 
 /// The operators guide's format in place of the shipped one.
-fn with_json_log(bootstrap: Bootstrap) -> Result<Bootstrap> {
+pub(crate) fn with_json_log(bootstrap: Bootstrap) -> Result<Bootstrap> {
     let guide = std::fs::read_to_string(root().join("docs/operators-guide.md"))?;
     let format = guide
         .split("```yaml\n")

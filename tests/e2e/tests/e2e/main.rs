@@ -20,6 +20,7 @@ mod foreign;
 mod headers;
 mod host_calls;
 mod load;
+mod logs;
 mod module;
 mod moved;
 mod opaque;

@@ -62,7 +62,7 @@ fn ingress_of_the_readme() -> Result<Bootstrap> {
         )
         .with(router, &format!("{rbac}{router}"))
         .with(
-            "%PROTOCOL% %REQ(:METHOD)%",
+            "%PROTOCOL% %REQ(:METHOD)% %PATH(NQ:PATH)%",
             &format!("facts {} end %REQ(:METHOD)%", logged.join(" ")),
         ))
 }
