@@ -11,7 +11,7 @@
 //! | [`signer`] | signs with the private key of the client certificate | |
 //! | [`proof`] | makes a session-binding proof | |
 //! | [`proofs`] | the proofs of one connection, signed once per token | |
-//! | `http` | connects, sends requests with token and proof, signs again when asked to | `http` |
+//! | `http` | connects, sends requests with token and proof, signs or connects again when that helps | `http` |
 //! | `dev` | development CA, certificates and access tokens | `dev` |
 //!
 //! Without default features the crate neither opens connections nor reads the clock: time is an

@@ -182,6 +182,9 @@ pub enum SignerError {
         "the key is not supported: use EC P-256, EC P-384, Ed25519, or RSA of 2048 bits or more"
     )]
     UnsupportedKey,
+    /// The certificate has expired or is not valid yet.
+    #[error("the certificate has expired, or is not valid yet")]
+    NotValidNow,
     /// The certificate cannot be parsed.
     #[error("the certificate is not usable")]
     Certificate(#[source] rustls::Error),

@@ -113,6 +113,12 @@ impl Connector {
         })
     }
 
+    /// The certificate and key that it presents.
+    #[must_use]
+    pub fn signer(&self) -> &Arc<Signer> {
+        &self.signer
+    }
+
     /// Connects to the host and port of a URL.
     ///
     /// # Errors

@@ -20,7 +20,9 @@
 //! ```
 
 mod challenge;
+mod client;
 mod connector;
+mod files;
 mod sender;
 mod server;
 mod session;
@@ -31,9 +33,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 pub use challenge::BearerChallenge;
+pub use client::Client;
 pub use connector::{Connector, HttpVersion, Options, TlsVersion, trust_anchors};
+pub use files::{FileConnector, IdentityFiles};
+pub use sender::{Body, Failure, whole};
 pub use server::SpiffeId;
-pub use session::{Answer, ConnectionFacts, ProofUse, Proving, Session};
+pub use session::{Answer, ConnectionFacts, Forwarded, ProofUse, Proving, Session};
 
 use crate::exporter::ExporterError;
 use crate::signer::{SignerError, SigningError};

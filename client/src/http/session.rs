@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tls_session_binding::access_token::{AccessToken, AccessTokenHash};
 use tls_session_binding::base64url;
@@ -16,7 +17,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::challenge::BearerChallenge;
 use super::connector::HttpVersion;
-use super::sender::Sender;
+use super::files::is_valid;
+use super::sender::{Body, Failure, Sender};
 use super::{HttpError, REQUEST_TIMEOUT};
 use crate::exporter;
 use crate::proof::Proof;
@@ -79,6 +81,17 @@ impl Answer {
     }
 }
 
+/// A response whose body is still to come, and how it came about.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// The response.
+    pub response: Response<Incoming>,
+    /// The proof that the request went out with.
+    pub proof: ProofUse,
+    /// What the server says against that proof; another one will be signed for the next request.
+    pub refused: Option<BearerChallenge>,
+}
+
 /// What may be told about a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionFacts {
@@ -96,6 +109,7 @@ pub struct Session {
     exporter: ExporterValue,
     proofs: Mutex<ConnectionProofs>,
     facts: ConnectionFacts,
+    signer: Arc<Signer>,
 }
 
 impl Session {
@@ -115,7 +129,8 @@ impl Session {
         Ok(Self {
             sender,
             exporter,
-            proofs: Mutex::new(ConnectionProofs::new(signer, exporter)),
+            proofs: Mutex::new(ConnectionProofs::new(Arc::clone(&signer), exporter)),
+            signer,
             facts: ConnectionFacts {
                 tls: tls_version,
                 resumed,
@@ -136,10 +151,27 @@ impl Session {
         &self.exporter
     }
 
+    /// Certificate and key that the connection was opened with.
+    #[must_use]
+    pub fn signer(&self) -> &Arc<Signer> {
+        &self.signer
+    }
+
+    /// Whether a request could go out at once.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
     /// Whether the connection takes no more requests.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    /// Whether an answer says that its request may pass on another connection, and not on this one.
+    pub(super) fn is_spent(&self, answer: &Answer) -> bool {
+        refused_proof(&answer.response).is_some() && (self.is_closed() || !is_valid(&self.signer))
     }
 
     /// Sends a request with an access token and its proof.
@@ -170,6 +202,9 @@ impl Session {
         let (Some(proof), Some(refused)) = (proof, refused_proof(&answer.response)) else {
             return Ok(answer);
         };
+        if self.is_spent(&answer) {
+            return Ok(answer);
+        }
         self.proofs().forget(&hash, &proof);
         let (fresh, _) = self.proof(&request, &hash, proving)?;
         match self.send_with(&request, fresh.as_ref()).await {
@@ -190,9 +225,51 @@ impl Session {
             .map_err(|_| HttpError::TimedOut(REQUEST_TIMEOUT))?
     }
 
-    fn proof(
+    /// Sends a request whose body comes as it comes, with the proof for this token.
+    ///
+    /// There is one attempt and no bound of time: both are the caller's. The token itself must be in the request
+    /// already, and the request's URL absolute.
+    ///
+    /// # Errors
+    /// [`Failure`], with the request if it can be sent elsewhere: its proof is taken off again.
+    pub async fn forward(
         &self,
-        request: &Request<Bytes>,
+        mut request: Request<Body>,
+        token: Option<&AccessTokenHash>,
+        proving: Proving,
+    ) -> Result<Forwarded, Failure> {
+        let (proof, used) = match token {
+            Some(token) => self.proof(&request, token, proving)?,
+            None => (None, ProofUse::NotSent),
+        };
+        let name = HeaderName::from_static(HEADER);
+        request.headers_mut().remove(&name);
+        if let Some(proof) = &proof {
+            request
+                .headers_mut()
+                .insert(name.clone(), secret(proof.as_str())?);
+        }
+        let response = self.sender.forward(request).await.map_err(|mut failure| {
+            failure.unsent = failure.unsent.take().map(|mut request| {
+                request.headers_mut().remove(&name);
+                request
+            });
+            failure
+        })?;
+        let refused = refused_proof(&response).filter(|_| proof.is_some());
+        if let (Some(token), Some(proof), Some(_)) = (token, &proof, &refused) {
+            self.proofs().forget(token, proof);
+        }
+        Ok(Forwarded {
+            response,
+            proof: used,
+            refused,
+        })
+    }
+
+    fn proof<B>(
+        &self,
+        request: &Request<B>,
         token: &AccessTokenHash,
         proving: Proving,
     ) -> Result<(Option<Proof>, ProofUse), HttpError> {
@@ -222,9 +299,9 @@ impl Session {
         self.send_as_is(request).await
     }
 
-    fn per_request_proof(
+    fn per_request_proof<B>(
         &self,
-        request: &Request<Bytes>,
+        request: &Request<B>,
         token: &AccessTokenHash,
     ) -> Result<Proof, HttpError> {
         let target = target_uri(request.uri()).ok_or(HttpError::Url)?;
@@ -244,7 +321,7 @@ impl Session {
 }
 
 /// The challenge of a response that asks for another proof.
-fn refused_proof(response: &Response<Bytes>) -> Option<BearerChallenge> {
+fn refused_proof<B>(response: &Response<B>) -> Option<BearerChallenge> {
     BearerChallenge::from_headers(response.headers()).filter(|challenge| {
         response.status() == StatusCode::UNAUTHORIZED
             && challenge.error.as_deref() == Some("invalid_proof")
@@ -277,7 +354,7 @@ fn secret(text: &str) -> Result<HeaderValue, HttpError> {
     Ok(value)
 }
 
-fn unix_time() -> u64 {
+pub(super) fn unix_time() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_secs())

@@ -5,6 +5,7 @@ use std::path::Path;
 use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, SanType,
 };
+use time::{Duration, OffsetDateTime};
 use tls_session_binding_client::http::Options;
 use tls_session_binding_client::signer::Signer;
 
@@ -13,6 +14,16 @@ use crate::server::{Server, connector, file};
 
 /// A certificate of the development CA with these names.
 pub(crate) fn identity(directory: &Path, names: Vec<SanType>) -> Signer {
+    let tomorrow = OffsetDateTime::now_utc() + Duration::days(1);
+    identity_until(directory, names, tomorrow)
+}
+
+/// The same, valid until then: `own.pem` and `own.key`.
+pub(crate) fn identity_until(
+    directory: &Path,
+    names: Vec<SanType>,
+    not_after: OffsetDateTime,
+) -> Signer {
     let read = |name| std::fs::read_to_string(file(name)).unwrap();
     let authority = KeyPair::from_pem(&read("ca.key")).unwrap();
     let mut issuer = CertificateParams::default();
@@ -23,6 +34,7 @@ pub(crate) fn identity(directory: &Path, names: Vec<SanType>) -> Signer {
     let key = KeyPair::generate().unwrap();
     let mut parameters = CertificateParams::default();
     parameters.subject_alt_names = names;
+    parameters.not_after = not_after;
     parameters.extended_key_usages = vec![
         ExtendedKeyUsagePurpose::ServerAuth,
         ExtendedKeyUsagePurpose::ClientAuth,

@@ -10,6 +10,7 @@ mod connections;
 mod credentials;
 mod identities;
 mod requests;
+mod rotation;
 mod server;
 
 use tls_session_binding_client::http::{HttpVersion, Options, TlsVersion};

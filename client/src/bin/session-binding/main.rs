@@ -6,11 +6,12 @@ mod request;
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Parser, Subcommand};
+use tls_session_binding_client::http::IdentityFiles;
 use tls_session_binding_client::signer::{Signer, SignerError};
 
 /// TLS-session-bound access tokens: send them, prove them, make them for development.
@@ -42,6 +43,15 @@ struct ClientIdentity {
 }
 
 impl ClientIdentity {
+    /// The same files, read again when they change.
+    fn files(&self, authorities: &Path) -> IdentityFiles {
+        IdentityFiles {
+            certificate: self.cert.clone(),
+            key: self.key.clone(),
+            authorities: authorities.to_owned(),
+        }
+    }
+
     fn signer(&self) -> Result<Signer, SignerError> {
         Signer::from_pem_files(&self.cert, &self.key)
     }

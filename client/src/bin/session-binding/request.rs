@@ -9,8 +9,8 @@ use clap::Args;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use rustls::pki_types::ServerName;
 use tls_session_binding_client::http::{
-    Answer, BearerChallenge, Connector, HttpVersion, Options, ProofUse, Proving, Session, SpiffeId,
-    TlsVersion, trust_anchors,
+    Answer, BearerChallenge, Client, FileConnector, HttpVersion, Options, ProofUse, Proving,
+    Session, SpiffeId, TlsVersion,
 };
 
 use crate::{ClientIdentity, Outcome, value_or_file};
@@ -81,21 +81,18 @@ pub(crate) fn run(arguments: &RequestArguments) -> Outcome<ExitCode> {
 }
 
 async fn send_all(arguments: &RequestArguments) -> Outcome<ExitCode> {
-    let signer = Arc::new(arguments.identity.signer()?);
-    let connector = Connector::new(
-        signer,
-        trust_anchors(&arguments.cacert)?,
-        arguments.options(),
-    )?;
+    let client = arguments.client()?;
     let token = value_or_file(&arguments.token)?;
     let request = arguments.request();
-    let mut session = arguments.connect(&connector).await?;
+    let mut last = None;
     let mut all_succeeded = true;
     for _ in 0..arguments.repeat {
-        if session.is_closed() {
-            session = arguments.connect(&connector).await?;
+        let session = client.session().await?;
+        if !last.is_some_and(|last| Arc::ptr_eq(&last, &session)) {
+            arguments.tell(&session);
         }
-        let answer = session
+        last = Some(session);
+        let answer = client
             .send(request.clone(), &token, arguments.proving())
             .await?;
         all_succeeded &= answer.response.status().is_success();
@@ -150,18 +147,23 @@ impl RequestArguments {
         request
     }
 
-    async fn connect(&self, connector: &Connector) -> Outcome<Session> {
-        let session = match &self.connect {
-            Some(address) => connector.connect_to(address, &self.url).await?,
-            None => connector.connect(&self.url).await?,
-        };
+    fn client(&self) -> Outcome<Client> {
+        let files = self.identity.files(&self.cacert);
+        let connector = Arc::new(FileConnector::open(files, self.options())?);
+        let client = Client::new(connector, self.url.clone());
+        Ok(match &self.connect {
+            Some(address) => client.at(address.clone()),
+            None => client,
+        })
+    }
+
+    fn tell(&self, session: &Session) {
         if self.verbose {
             let facts = session.facts();
             let resumed = if facts.resumed { ", resumed" } else { "" };
             let http = if facts.http2 { "HTTP/2" } else { "HTTP/1.1" };
             eprintln!("* connected: {:?}{resumed}, {http}", facts.tls);
         }
-        Ok(session)
     }
 
     fn report(&self, answer: &Answer) {
