@@ -4,6 +4,10 @@
 //! The words are constants: nothing that a client sent, and no secret, can appear in them.
 
 use crate::error::{ClientFault, HostFault, Refusal};
+use crate::limits::MAX_CHALLENGE_TEXT_BYTES;
+
+/// The realm of a challenge that would otherwise have no parameter.
+const DEFAULT_REALM: &str = "session-binding";
 
 /// How much a refused client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
@@ -13,6 +17,64 @@ pub enum ErrorDescription {
     Full,
     /// Error code alone.
     Code,
+}
+
+/// What this server adds to every challenge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChallengeRules {
+    /// How much a refused client is told.
+    pub error_description: ErrorDescription,
+    /// `realm` (RFC 9110 section 11.5).
+    pub realm: Option<String>,
+    /// `resource_metadata`: where the client learns how to get a token (RFC 9728 section 5.1).
+    pub resource_metadata: Option<String>,
+}
+
+/// Whether `text` can stand in a challenge as it is, between quotes.
+#[must_use]
+pub fn is_quotable(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    (1..=MAX_CHALLENGE_TEXT_BYTES).contains(&text.len()) && text.bytes().all(plain)
+}
+
+/// What a client can do about its refusal by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mend {
+    /// Sign a proof anew and send the request again.
+    Proof,
+    /// Send it on a new connection, which shows the certificate that the client has by then.
+    Connection,
+    /// It takes another token, request or configuration: the same again is refused again.
+    Nothing,
+}
+
+impl Mend {
+    /// The challenge's parameter `mend`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Proof => "proof",
+            Self::Connection => "connection",
+            Self::Nothing => "none",
+        }
+    }
+
+    /// What mends a refusal.
+    #[must_use]
+    pub const fn of(fault: ClientFault) -> Self {
+        words(fault).1
+    }
+
+    /// What a challenge says: its `error`, and its `mend` if it has one. A verifier that does not know the
+    /// parameter says `invalid_proof` for whatever ails a proof.
+    #[must_use]
+    pub fn told(error: Option<&str>, mend: Option<&str>) -> Self {
+        match (mend, error) {
+            (Some("proof"), _) | (None, Some("invalid_proof")) => Self::Proof,
+            (Some("connection"), _) => Self::Connection,
+            _ => Self::Nothing,
+        }
+    }
 }
 
 /// The answer to a refused request.
@@ -29,33 +91,39 @@ pub struct Challenge {
 impl Challenge {
     /// The answer to `refusal`.
     #[must_use]
-    pub fn new(refusal: Refusal, detail: ErrorDescription) -> Self {
+    pub fn new(refusal: Refusal, rules: &ChallengeRules) -> Self {
         match refusal {
-            Refusal::Client(fault) => Self::unauthorized(fault, detail),
+            Refusal::Client(fault) => Self::unauthorized(fault, rules),
             Refusal::Host(fault) => Self::unavailable(fault),
         }
     }
 
-    fn unauthorized(fault: ClientFault, detail: ErrorDescription) -> Self {
-        let (code, description) = words(fault);
-        let challenge = match (code, detail) {
-            (Code::None, _) => "Bearer".to_owned(),
-            (code, ErrorDescription::Code) => format!("Bearer error=\"{}\"", code.name()),
-            (code, ErrorDescription::Full) => {
-                format!(
-                    "Bearer error=\"{}\", error_description=\"{description}\"",
-                    code.name()
-                )
-            }
-        };
-        let body = match detail {
-            ErrorDescription::Full => description,
-            ErrorDescription::Code => code.name(),
-        };
+    fn unauthorized(fault: ClientFault, rules: &ChallengeRules) -> Self {
+        let (code, mend, description) = words(fault);
+        let is_full = rules.error_description == ErrorDescription::Full;
+        let is_coded = !matches!(code, Code::None);
+        let metadata = rules.resource_metadata.as_deref();
+        // RFC 6750 section 3 wants one parameter at least.
+        let alone = !is_coded && metadata.is_none();
+        let realm = rules.realm.as_deref().or(alone.then_some(DEFAULT_REALM));
+        let parameters = [
+            ("error", is_coded.then_some(code.name())),
+            ("mend", is_coded.then_some(mend.name())),
+            (
+                "error_description",
+                (is_coded && is_full).then_some(description),
+            ),
+            ("realm", realm),
+            ("resource_metadata", metadata),
+        ];
+        let given = parameters
+            .iter()
+            .filter_map(|(name, value)| value.map(|value| format!("{name}=\"{value}\"")));
+        let given: Vec<String> = given.collect();
         Self {
             status: 401,
-            www_authenticate: Some(challenge),
-            body,
+            www_authenticate: Some(format!("Bearer {}", given.join(", "))),
+            body: if is_full { description } else { code.name() },
         }
     }
 
@@ -91,47 +159,48 @@ impl Code {
 }
 
 #[rustfmt::skip]
-const fn words(fault: ClientFault) -> (Code, &'static str) {
+const fn words(fault: ClientFault) -> (Code, Mend, &'static str) {
     use ClientFault as Fault;
     use Code::{InvalidProof, InvalidToken, UseSessionBinding};
+    use Mend::{Connection, Nothing, Proof};
     match fault {
-        Fault::AccessTokenMissing => (Code::None, "an access token is required"),
-        Fault::AuthorizationRepeated => (InvalidToken, "more than one Authorization header"),
-        Fault::AuthorizationMalformed => (InvalidToken, "the Authorization header is malformed"),
-        Fault::AccessTokenInQuery => (InvalidToken, "an access token must not be in the query"),
-        Fault::AccessTokenTooLong => (InvalidToken, "the access token is too long"),
-        Fault::AccessTokenUnreadable => (InvalidToken, "the access token cannot be read"),
-        Fault::AccessTokenExpired => (InvalidToken, "the access token has expired"),
-        Fault::ConfirmationUnreadable => (InvalidToken, "the confirmation claim is malformed"),
-        Fault::ConfirmationIncomplete => (InvalidToken, "the confirmation claim has tls_exp without x5t#S256"),
-        Fault::ConfirmationUnsupported => (InvalidToken, "the confirmation method is not supported"),
-        Fault::ExporterLabelUnknown => (InvalidToken, "the confirmation claim names an unknown exporter label"),
-        Fault::TokenNotBound => (InvalidToken, "a session-bound access token is required"),
-        Fault::CertificateNotConfirmed => (InvalidToken, "the access token is bound to another client certificate"),
-        Fault::CertificateNotPresented => (InvalidProof, "the connection has no client certificate"),
-        Fault::CertificateExpired => (InvalidProof, "the client certificate has expired"),
-        Fault::CertificateKeyUnsupported => (InvalidProof, "the client certificate's key is not supported"),
-        Fault::TargetUnreadable => (InvalidProof, "the request's path is missing or malformed"),
-        Fault::ProofMissing => (UseSessionBinding, "the access token needs a session-binding proof"),
-        Fault::ProofWithoutToken => (InvalidProof, "a proof without an access token"),
-        Fault::ProofRepeated => (InvalidProof, "more than one proof"),
-        Fault::ProofTooLong => (InvalidProof, "the proof is too long"),
-        Fault::ProofMalformed => (InvalidProof, "the proof is malformed"),
-        Fault::ProofTypeWrong => (InvalidProof, "the proof's typ is wrong"),
-        Fault::ProofHeaderUnsupported => (InvalidProof, "the proof's header has an unsupported parameter"),
-        Fault::ProofAlgorithmRefused => (InvalidProof, "the proof's alg is not accepted for this certificate"),
-        Fault::ProofCertificateMismatch => (InvalidProof, "the proof names another client certificate"),
-        Fault::ProofConnectionMismatch => (InvalidProof, "the proof is for another connection"),
-        Fault::ProofTokenMismatch => (InvalidProof, "the proof is for another access token"),
-        Fault::ProofTooOld => (InvalidProof, "the proof is too old: sign a new one"),
-        Fault::ProofNotYetValid => (InvalidProof, "the proof is not valid yet"),
-        Fault::ProofClaimMissing => (InvalidProof, "the proof must be for this request: sign one with htm, htu and jti"),
-        Fault::ProofExpired => (InvalidProof, "the proof has expired: sign a new one"),
-        Fault::ProofMethodMismatch => (InvalidProof, "the proof is for another method"),
-        Fault::ProofTargetMismatch => (InvalidProof, "the proof is for another target"),
-        Fault::ProofSignatureInvalid => (InvalidProof, "the proof's signature is not valid"),
-        Fault::ProofReplayed => (InvalidProof, "the proof was used before"),
-        Fault::ReplayMemoryFull => (InvalidProof, "too many proofs on this connection: try again later"),
+        Fault::AccessTokenMissing => (Code::None, Nothing, "an access token is required"),
+        Fault::AuthorizationRepeated => (InvalidToken, Nothing, "more than one Authorization header"),
+        Fault::AuthorizationMalformed => (InvalidToken, Nothing, "the Authorization header is malformed"),
+        Fault::AccessTokenInQuery => (InvalidToken, Nothing, "an access token must not be in the query"),
+        Fault::AccessTokenTooLong => (InvalidToken, Nothing, "the access token is too long"),
+        Fault::AccessTokenUnreadable => (InvalidToken, Nothing, "the access token cannot be read"),
+        Fault::AccessTokenExpired => (InvalidToken, Nothing, "the access token has expired"),
+        Fault::ConfirmationUnreadable => (InvalidToken, Nothing, "the confirmation claim is malformed"),
+        Fault::ConfirmationIncomplete => (InvalidToken, Nothing, "the confirmation claim has tls_exp without x5t#S256"),
+        Fault::ConfirmationUnsupported => (InvalidToken, Nothing, "the confirmation method is not supported"),
+        Fault::ExporterLabelUnknown => (InvalidToken, Nothing, "the confirmation claim names an unknown exporter label"),
+        Fault::TokenNotBound => (InvalidToken, Nothing, "a session-bound access token is required"),
+        Fault::CertificateNotConfirmed => (InvalidToken, Connection, "the access token is bound to another client certificate"),
+        Fault::CertificateNotPresented => (InvalidProof, Nothing, "the connection has no client certificate"),
+        Fault::CertificateExpired => (InvalidProof, Connection, "the client certificate has expired"),
+        Fault::CertificateKeyUnsupported => (InvalidProof, Nothing, "the client certificate's key is not supported"),
+        Fault::TargetUnreadable => (InvalidProof, Nothing, "the request's path is missing or malformed"),
+        Fault::ProofMissing => (UseSessionBinding, Proof, "the access token needs a session-binding proof"),
+        Fault::ProofWithoutToken => (InvalidProof, Nothing, "a proof without an access token"),
+        Fault::ProofRepeated => (InvalidProof, Nothing, "more than one proof"),
+        Fault::ProofTooLong => (InvalidProof, Nothing, "the proof is too long"),
+        Fault::ProofMalformed => (InvalidProof, Proof, "the proof is malformed"),
+        Fault::ProofTypeWrong => (InvalidProof, Proof, "the proof's typ is wrong"),
+        Fault::ProofHeaderUnsupported => (InvalidProof, Proof, "the proof's header has an unsupported parameter"),
+        Fault::ProofAlgorithmRefused => (InvalidProof, Nothing, "the proof's alg is not accepted for this certificate"),
+        Fault::ProofCertificateMismatch => (InvalidProof, Proof, "the proof names another client certificate"),
+        Fault::ProofConnectionMismatch => (InvalidProof, Proof, "the proof is for another connection"),
+        Fault::ProofTokenMismatch => (InvalidProof, Proof, "the proof is for another access token"),
+        Fault::ProofTooOld => (InvalidProof, Proof, "the proof is too old: sign a new one"),
+        Fault::ProofNotYetValid => (InvalidProof, Proof, "the proof is not valid yet"),
+        Fault::ProofClaimMissing => (InvalidProof, Proof, "the proof must be for this request: sign one with htm, htu and jti"),
+        Fault::ProofExpired => (InvalidProof, Proof, "the proof has expired: sign a new one"),
+        Fault::ProofMethodMismatch => (InvalidProof, Proof, "the proof is for another method"),
+        Fault::ProofTargetMismatch => (InvalidProof, Proof, "the proof is for another target"),
+        Fault::ProofSignatureInvalid => (InvalidProof, Proof, "the proof's signature is not valid"),
+        Fault::ProofReplayed => (InvalidProof, Proof, "the proof was used before"),
+        Fault::ReplayMemoryFull => (InvalidProof, Connection, "too many proofs on this connection: try again later"),
     }
 }
 
@@ -139,46 +208,127 @@ const fn words(fault: ClientFault) -> (Code, &'static str) {
 mod tests {
     use super::*;
 
+    const FULL: ChallengeRules = ChallengeRules {
+        error_description: ErrorDescription::Full,
+        realm: None,
+        resource_metadata: None,
+    };
+
+    fn shown(fault: ClientFault, rules: &ChallengeRules) -> String {
+        let challenge = Challenge::new(fault.into(), rules);
+        assert_eq!(challenge.status, 401);
+        challenge.www_authenticate.unwrap_or_default()
+    }
+
     #[test]
     fn a_client_fault_is_401_with_a_quotable_challenge() {
         for &fault in ClientFault::ALL {
-            let challenge = Challenge::new(fault.into(), ErrorDescription::Full);
-            assert_eq!(challenge.status, 401);
-            let (_, description) = words(fault);
-            assert!(
-                !description.contains(['"', '\\']) && description.is_ascii(),
-                "{description}"
-            );
+            let (_, _, description) = words(fault);
+            assert!(is_quotable(description), "{description}");
+            assert!(shown(fault, &FULL).starts_with("Bearer "));
         }
     }
 
     #[test]
     fn a_host_fault_is_503_and_tells_the_client_nothing() {
         for &fault in HostFault::ALL {
-            let challenge = Challenge::new(fault.into(), ErrorDescription::Full);
+            let challenge = Challenge::new(fault.into(), &FULL);
             assert_eq!((challenge.status, challenge.www_authenticate), (503, None));
         }
     }
 
     #[test]
     fn the_wire_form_is_that_of_rfc_6750() {
-        let shown = |fault: ClientFault, detail| {
-            Challenge::new(fault.into(), detail)
-                .www_authenticate
-                .unwrap_or_default()
-        };
         assert_eq!(
-            shown(ClientFault::AccessTokenMissing, ErrorDescription::Full),
-            "Bearer"
+            shown(ClientFault::AccessTokenMissing, &FULL),
+            "Bearer realm=\"session-binding\""
         );
         assert_eq!(
-            shown(ClientFault::ProofMissing, ErrorDescription::Full),
-            "Bearer error=\"use_session_binding\", \
+            shown(ClientFault::ProofMissing, &FULL),
+            "Bearer error=\"use_session_binding\", mend=\"proof\", \
              error_description=\"the access token needs a session-binding proof\""
         );
-        assert_eq!(
-            shown(ClientFault::CertificateNotConfirmed, ErrorDescription::Code),
-            "Bearer error=\"invalid_token\""
-        );
+    }
+
+    #[test]
+    fn realm_and_resource_metadata_stand_in_every_challenge() {
+        let rules = ChallengeRules {
+            error_description: ErrorDescription::Code,
+            realm: Some("shop".into()),
+            resource_metadata: Some(
+                "https://shop.example/.well-known/oauth-protected-resource".into(),
+            ),
+        };
+        let ours = "realm=\"shop\", \
+             resource_metadata=\"https://shop.example/.well-known/oauth-protected-resource\"";
+        for &fault in ClientFault::ALL {
+            assert!(shown(fault, &rules).ends_with(ours));
+        }
+        let missing = shown(ClientFault::AccessTokenMissing, &rules);
+        assert_eq!(missing, format!("Bearer {ours}"));
+    }
+
+    #[test]
+    fn what_mends_a_refusal_is_told_however_little_else_is() {
+        let code = ChallengeRules {
+            error_description: ErrorDescription::Code,
+            ..FULL
+        };
+        for &fault in ClientFault::ALL {
+            for rules in [&FULL, &code] {
+                let shown = shown(fault, rules);
+                let parameter = |name| {
+                    let (_, rest) = shown.split_once(name)?;
+                    rest.split('"').next()
+                };
+                let told = Mend::told(parameter("error=\""), parameter("mend=\""));
+                assert_eq!(told, Mend::of(fault), "{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_verifier_that_does_not_tell_what_mends_asks_for_a_proof_with_invalid_proof_alone() {
+        let told = |error, mend| Mend::told(Some(error), mend);
+        assert_eq!(told("invalid_proof", None), Mend::Proof);
+        for (error, mend) in [
+            ("invalid_proof", Some("none")),
+            ("invalid_proof", Some("prayer")),
+            ("invalid_token", None),
+            ("use_session_binding", None),
+        ] {
+            assert_eq!(told(error, mend), Mend::Nothing, "{error} {mend:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_again_for_what_the_token_or_the_request_lacks() {
+        use ClientFault as Fault;
+        let table = [
+            (Fault::AccessTokenExpired, Mend::Nothing),
+            (Fault::TokenNotBound, Mend::Nothing),
+            (Fault::CertificateNotPresented, Mend::Nothing),
+            (Fault::CertificateKeyUnsupported, Mend::Nothing),
+            (Fault::TargetUnreadable, Mend::Nothing),
+            (Fault::ProofWithoutToken, Mend::Nothing),
+            (Fault::CertificateExpired, Mend::Connection),
+            (Fault::CertificateNotConfirmed, Mend::Connection),
+            (Fault::ReplayMemoryFull, Mend::Connection),
+            (Fault::ProofMissing, Mend::Proof),
+            (Fault::ProofTooOld, Mend::Proof),
+            (Fault::ProofReplayed, Mend::Proof),
+        ];
+        for (fault, mend) in table {
+            assert_eq!(Mend::of(fault), mend, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn quotable_is_printable_ascii_without_quotes_up_to_the_bound() {
+        let long = |bytes| is_quotable(&"a".repeat(bytes));
+        assert!(long(MAX_CHALLENGE_TEXT_BYTES) && !long(MAX_CHALLENGE_TEXT_BYTES + 1));
+        for text in ["", "a\"b", "a\\b", "a\r\nb", "\u{e4}", "\u{7f}"] {
+            assert!(!is_quotable(text), "{text}");
+        }
     }
 }

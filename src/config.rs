@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::algorithm::{Algorithm, AlgorithmSet};
 use crate::cache::CacheLimits;
 use crate::certificate::CertificateEncoding;
-use crate::challenge::ErrorDescription;
+use crate::challenge::{ChallengeRules, ErrorDescription, is_quotable};
 use crate::exporter::ExporterEncoding;
 use crate::json;
 use crate::limits::{
@@ -71,8 +71,8 @@ pub struct Config {
     pub cache: CacheLimits,
     /// Name, in lower case, of the request header that tells the service what was verified.
     pub verified_header: Option<String>,
-    /// How much a refused client is told.
-    pub error_description: ErrorDescription,
+    /// What a refused client is told.
+    pub challenge: ChallengeRules,
 }
 
 /// Everything that is wrong with a configuration, one line each.
@@ -135,7 +135,7 @@ impl Config {
             policy: read_policy(root),
             cache: read_cache(root),
             verified_header: read_verified_header(root),
-            error_description: root.value("error_description", ErrorDescription::Full),
+            challenge: read_challenge(root),
         }
     }
 }
@@ -285,6 +285,29 @@ fn read_verified_header(root: &mut Section<'_>) -> Option<String> {
         );
     }
     name
+}
+
+fn read_challenge(root: &mut Section<'_>) -> ChallengeRules {
+    let rules = ChallengeRules {
+        error_description: root.value("error_description", ErrorDescription::Full),
+        realm: root.value("realm", None),
+        resource_metadata: root.value("resource_metadata", None),
+    };
+    let text = |text: &String| is_quotable(text);
+    if !rules.realm.as_ref().is_none_or(text) {
+        root.mistake(
+            "realm",
+            "must be printable ASCII without quotes, at most 512 characters",
+        );
+    }
+    let url = |url: &String| is_quotable(url) && url.starts_with("https://") && !url.contains(' ');
+    if !rules.resource_metadata.as_ref().is_none_or(url) {
+        root.mistake(
+            "resource_metadata",
+            "must be a URL that begins with https://",
+        );
+    }
+    rules
 }
 
 fn read_cache(root: &mut Section<'_>) -> CacheLimits {

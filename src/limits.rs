@@ -51,6 +51,9 @@ pub const MAX_RULES: usize = 100;
 /// Longest name of a rule, in bytes: it becomes part of metric names.
 pub const MAX_RULE_NAME_BYTES: usize = 40;
 
+/// Longest realm, and longest URL of resource metadata, in bytes: they stand in every refusal.
+pub const MAX_CHALLENGE_TEXT_BYTES: usize = 512;
+
 /// Largest plugin configuration, in bytes.
 pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
 

@@ -155,10 +155,7 @@ impl Http {
         outcome::publish_refusal("refused", refusal);
         self.plugin.metrics.count_refused(rule, refusal);
         self.plugin.log.refusal("refused", rule, refusal);
-        host::respond(&Challenge::new(
-            refusal,
-            self.plugin.config.error_description,
-        ));
+        host::respond(&Challenge::new(refusal, &self.plugin.config.challenge));
     }
 }
 

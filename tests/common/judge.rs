@@ -83,9 +83,7 @@ impl Judge {
         };
         match decided {
             Ok(verdict) => Outcome::Accepted(verdict.name()),
-            Err(refusal) => {
-                Outcome::Refused(refusal, Challenge::new(refusal, config.error_description))
-            }
+            Err(refusal) => Outcome::Refused(refusal, Challenge::new(refusal, &config.challenge)),
         }
     }
 

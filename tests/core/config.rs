@@ -6,7 +6,7 @@ use serde::Deserialize;
 use tls_session_binding::algorithm::{Algorithm, AlgorithmSet};
 use tls_session_binding::cache::CacheLimits;
 use tls_session_binding::certificate::CertificateEncoding;
-use tls_session_binding::challenge::ErrorDescription;
+use tls_session_binding::challenge::{ChallengeRules, ErrorDescription};
 use tls_session_binding::config::{Config, ConfirmationSource, Role, Source};
 use tls_session_binding::exporter::ExporterEncoding;
 use tls_session_binding::limits::{MAX_CONFIG_BYTES, MAX_RULE_NAME_BYTES, MAX_RULES};
@@ -72,7 +72,11 @@ fn defaults() -> Config {
             max_binding_age: None,
         },
         verified_header: None,
-        error_description: ErrorDescription::Full,
+        challenge: ChallengeRules {
+            error_description: ErrorDescription::Full,
+            realm: None,
+            resource_metadata: None,
+        },
     }
 }
 
@@ -106,6 +110,7 @@ fn every_value_of_every_key_is_taken_as_written() {
         "confirmation": {"property": ["metadata", "filter_metadata", "jwt", "payload"]},
         "binding": "required", "algorithms": ["PS256", "ES384"],
         "max_proof_age": "86400s", "clock_tolerance": "0s", "error_description": "code",
+        "realm": "shop", "resource_metadata": "https://shop.example/metadata",
         "cache": {"connections": 0, "tokens_per_connection": 1, "max_binding_age": "60s"},
         "verified_header": "x-session-2"
     }"#;
@@ -131,7 +136,12 @@ fn every_value_of_every_key_is_taken_as_written() {
     assert_eq!(rule.proof.algorithms, algorithms);
     assert_eq!(rule.proof.max_proof_age, 86_400);
     assert_eq!(rule.proof.clock_tolerance, 0);
-    assert_eq!(config.error_description, ErrorDescription::Code);
+    let challenge = ChallengeRules {
+        error_description: ErrorDescription::Code,
+        realm: Some("shop".into()),
+        resource_metadata: Some("https://shop.example/metadata".into()),
+    };
+    assert_eq!(config.challenge, challenge);
     assert_eq!(config.verified_header.as_deref(), Some("x-session-2"));
     let cache = CacheLimits {
         connections: 0,

@@ -122,7 +122,10 @@ impl Expected {
             }),
             Outcome::Refused(refusal, challenge) => {
                 let challenge_text = challenge.www_authenticate.as_deref().unwrap_or_default();
-                let error = challenge_text.split('"').nth(1).map(str::to_owned);
+                let error = challenge_text.strip_prefix("Bearer error=\"");
+                let error = error
+                    .and_then(|rest| rest.split('"').next())
+                    .map(str::to_owned);
                 let reason = refusal.reason().to_owned();
                 Some(Self::Refused {
                     status: challenge.status,

@@ -76,14 +76,10 @@ fn every_refusal_is_answered_as_the_table_says() {
         assert_eq!(challenge.status, answer.status, "{}", case.id);
         let expected = (answer.status == 401).then(|| match &answer.error {
             Some(error) => format!("Bearer error=\"{error}\""),
-            None => "Bearer".to_owned(),
+            None => "Bearer realm=\"session-binding\"".to_owned(),
         });
         let actual = challenge.www_authenticate.as_deref();
-        let code = actual.map(|text| {
-            text.split(", error_description=")
-                .next()
-                .unwrap_or_default()
-        });
+        let code = actual.map(|text| text.split(", mend=").next().unwrap_or_default());
         assert_eq!(code, expected.as_deref(), "{}", case.id);
     }
 }

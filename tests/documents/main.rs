@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::{env, fs};
 
-use tls_session_binding::challenge::{Challenge, ErrorDescription};
+use tls_session_binding::challenge::{Challenge, ChallengeRules, ErrorDescription};
 use tls_session_binding::error::{ClientFault, HostFault, Refusal};
 
 const BEGIN: &str = "<!-- reasons: compared with the code by tests/documents -->\n";
@@ -58,15 +58,28 @@ fn reasons() -> String {
 }
 
 fn row(refusal: Refusal) -> String {
-    let full = Challenge::new(refusal, ErrorDescription::Full);
-    let code = match full.www_authenticate.as_deref() {
-        None => "503".to_owned(),
-        Some(challenge) => match challenge.split('"').nth(1) {
-            None => "401, no code".to_owned(),
-            Some(code) => format!("401 `{code}`"),
-        },
+    let rules = ChallengeRules {
+        error_description: ErrorDescription::Full,
+        realm: None,
+        resource_metadata: None,
     };
-    format!("| {code} | `{}` | {} |\n", refusal.reason(), full.body)
+    let full = Challenge::new(refusal, &rules);
+    let parameter = |name: &str| {
+        let challenge = full.www_authenticate.as_deref()?;
+        let (_, rest) = challenge.split_once(&format!("{name}=\""))?;
+        rest.split('"').next()
+    };
+    let code = match parameter("error") {
+        _ if full.status == 503 => "503".to_owned(),
+        None => "401, no code".to_owned(),
+        Some(code) => format!("401 `{code}`"),
+    };
+    let mend = parameter("mend").map_or(String::new(), |mend| format!("`{mend}`"));
+    format!(
+        "| {code} | {mend} | `{}` | {} |\n",
+        refusal.reason(),
+        full.body
+    )
 }
 
 /// The rows of the table under a heading, without its head.

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
+use tls_session_binding::challenge::Mend;
 
 /// What the server says in `WWW-Authenticate: Bearer`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -10,6 +11,8 @@ pub struct BearerChallenge {
     pub error: Option<String>,
     /// What failed, in words.
     pub error_description: Option<String>,
+    /// What the verifier says would mend it (`mend`).
+    pub mend: Option<String>,
 }
 
 impl BearerChallenge {
@@ -32,10 +35,17 @@ impl BearerChallenge {
             .map(|challenge| Self {
                 error: challenge.parameter("error"),
                 error_description: challenge.parameter("error_description"),
+                mend: challenge.parameter("mend"),
             })
             .collect();
         let told = bearer.iter().position(|one| one.error.is_some());
         (!bearer.is_empty()).then(|| bearer.swap_remove(told.unwrap_or(0)))
+    }
+
+    /// What a client can do about it.
+    #[must_use]
+    pub fn mend(&self) -> Mend {
+        Mend::told(self.error.as_deref(), self.mend.as_deref())
     }
 }
 
@@ -146,6 +156,7 @@ mod tests {
         BearerChallenge {
             error: error.map(str::to_owned),
             error_description: description.map(str::to_owned),
+            mend: None,
         }
     }
 
@@ -227,6 +238,29 @@ mod tests {
             "",
         ] {
             assert_eq!(read(&[list]), None, "{list}");
+        }
+    }
+
+    #[test]
+    fn what_mends_a_refusal_is_the_verifiers_to_say() {
+        for (field, mend) in [
+            (r#"Bearer error="invalid_proof""#, Mend::Proof),
+            (r#"Bearer error="invalid_proof", mend="proof""#, Mend::Proof),
+            (
+                r#"Bearer mend=connection, error="invalid_proof""#,
+                Mend::Connection,
+            ),
+            (
+                r#"Bearer error="invalid_proof", mend="none""#,
+                Mend::Nothing,
+            ),
+            (r#"Bearer error="invalid_token""#, Mend::Nothing),
+            (
+                r#"Bearer error="invalid_token", DPoP mend="proof""#,
+                Mend::Nothing,
+            ),
+        ] {
+            assert_eq!(read(&[field]).unwrap().mend(), mend, "{field}");
         }
     }
 }

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tls_session_binding::access_token::{AccessToken, AccessTokenHash};
 use tls_session_binding::base64url;
+use tls_session_binding::challenge::Mend;
 use tls_session_binding::exporter::ExporterValue;
 use tls_session_binding::proof::HEADER;
 use tokio::net::TcpStream;
@@ -176,9 +177,10 @@ impl Session {
 
     /// Sends a request with an access token and its proof.
     ///
-    /// After `401 invalid_proof`, which also a proof that became too old gets, it signs one fresh
-    /// proof and sends the request once more, if the connection is still open. The second answer
-    /// is final, whatever it is.
+    /// After a 401 that a new proof mends ([`Mend::Proof`]), which also a proof that became too old
+    /// gets, it signs one fresh proof and sends the request once more, if the connection is still
+    /// open. The second answer is final, whatever it is. No other refusal is answered by itself:
+    /// [`BearerChallenge::mend`] says whether a new connection would help.
     ///
     /// The request carries an absolute URL of the connection's host.
     ///
@@ -323,8 +325,7 @@ impl Session {
 /// The challenge of a response that asks for another proof.
 fn refused_proof<B>(response: &Response<B>) -> Option<BearerChallenge> {
     BearerChallenge::from_headers(response.headers()).filter(|challenge| {
-        response.status() == StatusCode::UNAUTHORIZED
-            && challenge.error.as_deref() == Some("invalid_proof")
+        response.status() == StatusCode::UNAUTHORIZED && challenge.mend() == Mend::Proof
     })
 }
 

@@ -171,7 +171,13 @@ async fn a_second_invalid_proof_is_given_to_the_caller() {
 
 #[tokio::test]
 async fn another_refusal_is_not_answered_with_a_fresh_proof() {
-    for error in ["invalid_token", "use_session_binding", "insufficient_scope"] {
+    for error in [
+        "invalid_token",
+        "use_session_binding",
+        "insufficient_scope",
+        "invalid_proof none",
+        "invalid_proof connection",
+    ] {
         let server = Server::start(Behaviour::Refuse(9, error)).await;
         let session = server.connect(Options::default()).await;
         let answer = session

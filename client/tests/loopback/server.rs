@@ -227,7 +227,11 @@ fn answer(
 }
 
 fn refusal(error: &str) -> Response<Full<Bytes>> {
-    let challenge = format!(r#"Bearer error="{error}", error_description="by the test""#);
+    let (error, mend) = match error.split_once(' ') {
+        Some((error, mend)) => (error, format!(r#", mend="{mend}""#)),
+        None => (error, String::new()),
+    };
+    let challenge = format!(r#"Bearer error="{error}"{mend}, error_description="by the test""#);
     Response::builder()
         .status(401)
         .header("www-authenticate", challenge)

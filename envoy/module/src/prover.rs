@@ -29,6 +29,8 @@ pub use exchange::Exchange;
 const PROOF: &str = "session-binding-proof";
 /// What the challenge of a refused proof says (PROTOCOL 3.5).
 const INVALID_PROOF: &[u8] = b"error=\"invalid_proof\"";
+/// What it says when a new proof mends it.
+const MEND_PROOF: &[u8] = b"mend=\"proof\"";
 /// Attempts that were numbered.
 static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
 
@@ -130,7 +132,7 @@ impl Prover {
         exchange.set_request_header(PROOF, None);
         let mut refused = false;
         exchange.response_header("www-authenticate", &mut |values| {
-            refused = values.iter().any(|value| contains(value, INVALID_PROOF));
+            refused = values.iter().any(|value| is_mended_by_proof(value));
         });
         if !refused {
             return;
@@ -229,6 +231,12 @@ fn refuse(exchange: &dyn Exchange, refusal: Refusal) -> Step {
     count(counter);
     exchange.answer(status, reason);
     Step::Answered
+}
+
+/// Whether a challenge asks for another proof, or comes of a verifier that does not tell what mends.
+fn is_mended_by_proof(challenge: &[u8]) -> bool {
+    contains(challenge, INVALID_PROOF)
+        && (contains(challenge, MEND_PROOF) || !contains(challenge, b"mend="))
 }
 
 fn contains(haystack: &[u8], needle: &[u8]) -> bool {

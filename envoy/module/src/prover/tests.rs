@@ -197,7 +197,7 @@ fn a_refused_proof_is_not_sent_again_on_any_connection() {
     let mut attempt = Attempt::default();
     prover.request(&request, &mut attempt, None);
     let before = request.proof();
-    let challenge = "Bearer error=\"invalid_proof\", error_description=\"too old\"";
+    let challenge = "Bearer error=\"invalid_proof\", mend=\"proof\", error_description=\"too old\"";
     request.challenge(challenge);
     prover.response(&request, &mut attempt);
     assert_ne!(send(&prover, 1, &token), before);
@@ -259,11 +259,18 @@ fn other_refusals_leave_the_proof_as_it_is() {
     let ends = Ends::new();
     let prover = prover("");
     connect(&ends, 1);
-    let (request, mut attempt) = sent(&prover);
-    let before = request.proof();
-    request.challenge("Bearer error=\"invalid_token\"");
-    prover.response(&request, &mut attempt);
-    assert_eq!(send(&prover, 1, &[("authorization", TOKEN)]), before);
+    for challenge in [
+        "Bearer error=\"invalid_token\"",
+        "Bearer error=\"invalid_proof\", mend=\"connection\"",
+        "Bearer error=\"invalid_proof\", mend=\"none\", error_description=\"no certificate\"",
+    ] {
+        let (request, mut attempt) = sent(&prover);
+        let before = request.proof();
+        request.challenge(challenge);
+        prover.response(&request, &mut attempt);
+        let after = send(&prover, 1, &[("authorization", TOKEN)]);
+        assert_eq!(after, before, "{challenge}");
+    }
 }
 
 #[test]

@@ -143,7 +143,14 @@ async fn the_first_rule_for_host_path_and_method_decides_with_its_own_mode() -> 
 async fn a_request_without_token_is_passed_on_or_gets_a_plain_bearer_challenge() -> Result<()> {
     for (configuration, expected) in [
         (r#"{"without_token":"pass"}"#, None),
-        (r#"{"without_token":"refuse"}"#, Some("Bearer")),
+        (
+            r#"{"without_token":"refuse"}"#,
+            Some(r#"Bearer realm="session-binding""#),
+        ),
+        (
+            r#"{"without_token":"refuse","realm":"shop","resource_metadata":"https://shop.example/m"}"#,
+            Some(r#"Bearer realm="shop", resource_metadata="https://shop.example/m""#),
+        ),
     ] {
         let stack = Stack::start(&with_policy(configuration)?).await?;
         let client = Client::connect(&stack, HTTP2).await?;
@@ -159,8 +166,8 @@ async fn a_request_without_token_is_passed_on_or_gets_a_plain_bearer_challenge()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_client_is_told_why_or_the_code_alone() -> Result<()> {
-    let why = r#"Bearer error="use_session_binding", error_description="the access token needs a session-binding proof""#;
-    let code = r#"Bearer error="use_session_binding""#;
+    let why = r#"Bearer error="use_session_binding", mend="proof", error_description="the access token needs a session-binding proof""#;
+    let code = r#"Bearer error="use_session_binding", mend="proof""#;
     for (configuration, expected) in [
         (r#"{"error_description":"full"}"#, why),
         (r#"{"error_description":"code"}"#, code),
