@@ -8,8 +8,10 @@ import contextlib
 import json
 import pathlib
 import subprocess
+import sys
 import threading
 import time
+import urllib.request
 
 import yaml
 
@@ -19,7 +21,8 @@ import stack
 MIDDLE = "10.77.0.1"
 API_SERVER = f"https://{MIDDLE}:6443"
 ISTIOD_NAMES = ["istiod.istio-system.svc", "istiod.istio-system.svc.cluster.local"]
-REGISTRY_PORT = 5000
+REGISTRY = f"{MIDDLE}:5000"
+IMAGE = "tls-session-binding"
 KEYS_PORT = 5001
 ADMINISTRATOR = "administrator"
 # Stock Envoy has none of the filters that Istio's own build adds.
@@ -161,9 +164,31 @@ class Cluster(contextlib.ExitStack):
         self.callback(server.shutdown)
 
     def start_registry(self):
-        """A context manager: the registry of the plugin's image runs while it is entered."""
-        address = f"{MIDDLE}:{REGISTRY_PORT}"
-        return self.namespace.start(sandbox.program("registry"), address, log=self.directory / "registry.log")
+        """The registry of the plugin's image; it holds nothing yet."""
+        self.registry = self.enter_context(contextlib.ExitStack())
+        start = self.namespace.start(sandbox.program("registry"), REGISTRY, log=self.directory / "registry.log")
+        self.registry.enter_context(start)
+        stack.until(lambda: self.fetch(f"http://{REGISTRY}/v2/") is not None, "the registry", 30)
+
+    def push(self, wasm, tag):
+        """Pushes the image that `make package` ships of this file; the digest of its manifest."""
+        layout = self.directory / f"layout-{tag}"
+        command = [sys.executable, stack.ROOT / "packaging/oci.py", "wasm", layout, wasm]
+        digest = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+        with self.namespace.entered():
+            for blob in (layout / "blobs/sha256").iterdir():
+                place = send("POST", f"http://{REGISTRY}/v2/{IMAGE}/blobs/uploads/").headers["Location"]
+                send("PUT", f"http://{REGISTRY}{place}?digest=sha256:{blob.name}", blob.read_bytes())
+            manifest = (layout / "blobs/sha256" / digest.removeprefix("sha256:")).read_bytes()
+            kind = "application/vnd.oci.image.manifest.v1+json"
+            send("PUT", f"http://{REGISTRY}/v2/{IMAGE}/manifests/{tag}", manifest, **{"content-type": kind})
+        return digest.removeprefix("sha256:")
+
+
+def send(method, url, body=b"", **headers):
+    request = urllib.request.Request(url, data=body, headers=headers, method=method)
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return answer
 
 
 def answering(body):

@@ -107,6 +107,13 @@ def keys_at(url):
     return {"target": {"kind": "RequestAuthentication"}, "patch": yaml.safe_dump(patch)}
 
 
+def image(digest, tag="0.1.0"):
+    """Registry and digest, as `make package` and an operator write them."""
+    values = {"url": f"oci://{clusters.REGISTRY}/{clusters.IMAGE}:{tag}", "sha256": digest}
+    patch = [{"op": "replace", "path": f"/spec/{name}", "value": value} for name, value in values.items()]
+    return {"target": {"kind": "WasmPlugin"}, "patch": yaml.safe_dump(patch)}
+
+
 class Mesh(contextlib.ExitStack):
     """The mesh, running while it is entered."""
 
@@ -126,6 +133,8 @@ class Mesh(contextlib.ExitStack):
             stack.session_binding("pki", self.directory / "pki", "--as", self.authority)
             self.cluster = self.enter_context(clusters.Cluster(self.directory, **self.options))
             self.cluster.serve_keys((self.authority / "jwks.json").read_text())
+            self.cluster.start_registry()
+            self.digest = self.cluster.push(stack.ROOT / stack.WASM, "0.1.0")
             namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"istio-injection": "enabled"}}}
             self.cluster.apply(namespace)
             self.manifests = self.build(self.components)
@@ -138,6 +147,8 @@ class Mesh(contextlib.ExitStack):
         return self
 
     def build(self, components, patches=()):
+        if "file" not in components:
+            patches = [image(self.digest), *patches]
         resources = [one for name in ADDRESSES for one in (account(name), deployment(name))]
         directory = self.directory / f"kustomization-{time.monotonic_ns()}"
         return kustomization(directory, [*resources, service(), without_the_thief()], components, [keys_at(self.cluster.keys_url), *patches])
