@@ -20,7 +20,7 @@ use tls_session_binding::verify::VerifiedBinding;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use common::verified::{Lines, Request};
+use common::verified::Request;
 
 /// Each algorithm with a client whose key fits it.
 const ALGORITHMS: [(&str, &str); 6] = [
@@ -54,7 +54,7 @@ fn verify(criterion: &mut Criterion) {
     for (algorithm, client) in ALGORITHMS {
         let request = Request::new(client, algorithm, 0);
         criterion.bench_function(&format!("verify/{algorithm} {client}"), |bencher| {
-            bencher.iter(|| drop(black_box(request.verify(&request.lines()))));
+            bencher.iter(|| drop(black_box(request.verify())));
         });
     }
 }
@@ -63,12 +63,8 @@ fn cache(criterion: &mut Criterion) {
     let requests: Vec<Request> = (0..=50)
         .map(|user| Request::new("p256", "ES256", user))
         .collect();
-    let lines: Vec<Lines<'_>> = requests.iter().map(Request::lines).collect();
-    let verified: Vec<VerifiedBinding<'_>> = requests
-        .iter()
-        .zip(&lines)
-        .map(|(request, lines)| request.verify(lines))
-        .collect();
+    let verified: Vec<VerifiedBinding<'_>> = requests.iter().map(Request::verify).collect();
+    let shown = &requests[0].situation.certificate;
     let unknown = verified[50].presentation();
     let now = requests[0].situation.now;
     for tokens in [1, 50] {
@@ -78,10 +74,10 @@ fn cache(criterion: &mut Criterion) {
         }
         let last = verified[tokens - 1].presentation();
         criterion.bench_function(&format!("cache/hit, {tokens} tokens"), |bencher| {
-            bencher.iter(|| cache.find(black_box(&last), now).unwrap());
+            bencher.iter(|| cache.find(black_box(&last), shown, now).unwrap());
         });
         criterion.bench_function(&format!("cache/miss, {tokens} tokens"), |bencher| {
-            bencher.iter(|| cache.find(black_box(&unknown), now));
+            bencher.iter(|| cache.find(black_box(&unknown), shown, now));
         });
     }
     let mut cache = BindingCache::new(LIMITS);

@@ -1,18 +1,15 @@
-//! The access token: its syntax (RFC 6750 section 2.1), its hash (`ath`) and the claims of it that
-//! binding needs.
+//! The access token: its syntax (RFC 6750 section 2.1), its hash (`ath`), and whether it is a JWT.
 
 use std::fmt;
 
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
 
 use crate::base64url;
-use crate::confirmation::Confirmation;
+use crate::claims::TokenClaims;
+use crate::digest::AccessTokenHash;
 use crate::error::ClientFault;
 use crate::json;
 use crate::limits::MAX_ACCESS_TOKEN_BYTES;
-use crate::numeric_date::{NumericDate, present};
 use crate::proof;
 
 /// A presented access token. It is a secret: `Debug` shows nothing of it.
@@ -56,31 +53,55 @@ impl<'a> AccessToken<'a> {
     /// ```
     #[must_use]
     pub fn hash(&self) -> AccessTokenHash {
-        AccessTokenHash(Sha256::digest(self.0.as_bytes()).into())
+        AccessTokenHash::of_token(self.0)
     }
 
-    /// Reads `exp` and `cnf` of a JWT access token, without verifying it (V-b is another filter's).
+    /// Reads the claims of a JWT access token, without verifying it (V-b is another filter's).
     ///
     /// # Errors
     /// [`ClientFault::AccessTokenUnreadable`] for anything but a signed JWT with readable claims, and
     /// for a session-binding proof in the token's place (RFC 8725 section 2.8); the faults of
-    /// [`Confirmation`] for its `cnf`.
+    /// [`TokenClaims::from_json`].
     pub fn claims(&self) -> Result<TokenClaims, ClientFault> {
-        let unreadable = |_| ClientFault::AccessTokenUnreadable;
-        let mut parts = self.0.split('.');
-        let (Some(header), Some(payload), Some(_), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(ClientFault::AccessTokenUnreadable);
-        };
-        let header = base64url::decode(header.as_bytes()).map_err(unreadable)?;
-        let header: Header =
-            json::parse_object(&header).map_err(|_| ClientFault::AccessTokenUnreadable)?;
+        let unreadable = ClientFault::AccessTokenUnreadable;
+        let parts = Parts::of(self.0).ok_or(unreadable)?;
+        let header: Header = json::parse_object(&parts.header).map_err(|_| unreadable)?;
         if header.typ.is_some_and(|typ| proof::is_proof_type(&typ)) {
-            return Err(ClientFault::AccessTokenUnreadable);
+            return Err(unreadable);
         }
-        let payload = base64url::decode(payload.as_bytes()).map_err(unreadable)?;
-        TokenClaims::parse(&payload)
+        TokenClaims::from_json(&parts.payload)
+    }
+
+    /// Whether it has the shape of a signed JWT, readable or not; any other token is opaque.
+    #[must_use]
+    pub fn is_jwt(&self) -> bool {
+        is_jwt(self.0)
+    }
+}
+
+/// Whether a text has three parts of which the first two are JSON objects, or begin as such.
+pub(crate) fn is_jwt(text: &str) -> bool {
+    let is_object = |part: &[u8]| part.trim_ascii_start().starts_with(b"{");
+    Parts::of(text).is_some_and(|parts| is_object(&parts.header) && is_object(&parts.payload))
+}
+
+/// Header and payload of a compact JWS (RFC 7515 section 7.1), decoded.
+struct Parts {
+    header: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Parts {
+    fn of(text: &str) -> Option<Self> {
+        let mut parts = text.split('.');
+        let (header, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        Some(Self {
+            header: base64url::decode(header.as_bytes()).ok()?,
+            payload: base64url::decode(payload.as_bytes()).ok()?,
+        })
     }
 }
 
@@ -90,81 +111,16 @@ impl fmt::Debug for AccessToken<'_> {
     }
 }
 
-/// SHA-256 of an access token: the value of `ath`. Equality is constant-time.
-#[derive(Clone, Copy)]
-pub struct AccessTokenHash([u8; 32]);
-
-impl AccessTokenHash {
-    /// Reads the 43 characters of an `ath` claim.
-    ///
-    /// # Errors
-    /// [`base64url::Malformed`] for anything but 32 bytes of base64url.
-    pub fn parse(text: &str) -> Result<Self, base64url::Malformed> {
-        base64url::decode_array(text.as_bytes()).map(Self)
-    }
-
-    /// The hash as `ath` carries it.
-    #[must_use]
-    pub fn to_base64url(&self) -> String {
-        base64url::encode(&self.0)
-    }
-}
-
-impl PartialEq for AccessTokenHash {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for AccessTokenHash {}
-
-impl fmt::Debug for AccessTokenHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("AccessTokenHash(redacted)")
-    }
-}
-
-/// What binding needs of a token's claims. Nothing here is verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenClaims {
-    /// `exp` in seconds since 1970.
-    pub expires: Option<u64>,
-    /// `cnf`.
-    pub confirmation: Confirmation,
-}
-
-impl TokenClaims {
-    fn parse(payload: &[u8]) -> Result<Self, ClientFault> {
-        let claims: RawClaims =
-            json::parse_object(payload).map_err(|_| ClientFault::AccessTokenUnreadable)?;
-        let confirmation = match claims.cnf {
-            None => Confirmation::None,
-            Some(cnf) => Confirmation::from_json(cnf)?,
-        };
-        Ok(Self {
-            expires: claims.exp.map(NumericDate::floor),
-            confirmation,
-        })
-    }
-}
-
 #[derive(Deserialize)]
 struct Header {
     #[serde(default)]
     typ: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct RawClaims {
-    #[serde(default, deserialize_with = "present")]
-    exp: Option<NumericDate>,
-    #[serde(default, deserialize_with = "present")]
-    cnf: Option<serde_json::Value>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::confirmation::Confirmation;
     use crate::exporter;
 
     fn jwt(header: &str, payload: &str) -> String {
@@ -213,11 +169,8 @@ mod tests {
 
     #[test]
     fn a_token_without_cnf_is_not_bound() {
-        let expected = TokenClaims {
-            expires: None,
-            confirmation: Confirmation::None,
-        };
-        assert_eq!(claims("{}"), Ok(expected));
+        let confirmation = claims("{}").map(|claims| claims.confirmation);
+        assert_eq!(confirmation, Ok(Confirmation::None));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! The binding cache: what was verified on a connection, so that the same token and proof cost a
-//! comparison instead of a signature (PROTOCOL section 3.3.2).
+//! comparison instead of a signature (draft section 3.3.2).
 //!
 //! It has two layers under the same rules. [`BindingCache`] keeps the presented bytes themselves in the
 //! VM's memory: a hit hashes nothing. [`SharedBindings`] keeps digests in the host's shared memory, from
 //! where a new VM on the same connections finds them again.
 //!
 //! The rules: only a [`VerifiedBinding`] gets in, and only a connection-level one; an entry stands for
-//! one `Authorization` value and one proof on one exporter value under one rule, all compared byte for byte,
-//! and for no longer than [`VerifiedBinding::valid_until`]. Losing an entry costs a verification, never
-//! correctness.
+//! one `Authorization` value with one set of claims and one proof on one exporter value under one set of
+//! rules for proofs, all compared byte for byte, with the certificate that the connection shows, and for no
+//! longer than [`VerifiedBinding::valid_until`]. Losing an entry costs a verification, never correctness.
 
 mod connection;
 mod local;
@@ -19,8 +19,7 @@ pub use shared::{SharedBindings, SharedEntry};
 
 use subtle::ConstantTimeEq as _;
 
-use crate::certificate::CertificateThumbprint;
-use crate::exporter::ExporterValue;
+use crate::digest::CertificateThumbprint;
 use crate::verify::VerifiedBinding;
 
 /// How much the cache may hold.
@@ -44,19 +43,6 @@ impl CacheLimits {
             .map_or(u64::MAX, |age| now.saturating_add(age));
         keep.then(|| binding.valid_until().min(aged))
     }
-}
-
-/// What a request presents, as bytes: the key of a lookup.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Presentation<'a> {
-    /// The rule for the request: what was verified under one is not known under another.
-    pub rule: u16,
-    /// The connection's exporter value.
-    pub exporter: &'a ExporterValue,
-    /// The whole `Authorization` value.
-    pub authorization: &'a [u8],
-    /// The whole `Session-Binding-Proof` value.
-    pub proof: &'a [u8],
 }
 
 /// That exactly this was verified on this connection before, and still stands. Only the cache makes one.

@@ -1,16 +1,13 @@
 //! The client certificate of a connection (RFC 5280), as far as binding needs it.
 
-use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use der::Decode as _;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq as _;
+use der::{Decode as _, Encode as _};
 use x509_cert::Certificate;
 
-use crate::base64url;
+use crate::digest::CertificateThumbprint;
 use crate::error::{ClientFault, HostFault, Refusal};
 use crate::limits::MAX_CERTIFICATE_BYTES;
 use crate::public_key::PublicKey;
@@ -31,12 +28,20 @@ pub enum CertificateEncoding {
     Pem,
 }
 
-/// The certificate that the client proved to own in this connection's handshake. A clone shares the key.
+/// The certificate that the client proved to own in this connection's handshake. A clone shares everything.
 #[derive(Debug, Clone)]
-pub struct ClientCertificate {
+pub struct ClientCertificate(Arc<Parsed>);
+
+#[derive(Debug)]
+struct Parsed {
+    /// The bytes that it was read from.
+    shown: Box<[u8]>,
     thumbprint: CertificateThumbprint,
     not_after: u64,
-    key: Option<Arc<PublicKey>>,
+    /// The key's DER (RFC 5280 section 4.1.2.7).
+    spki: Vec<u8>,
+    /// Imported when the first proof is verified with it: that is dearer than the rest.
+    key: OnceLock<Option<PublicKey>>,
 }
 
 impl ClientCertificate {
@@ -58,7 +63,7 @@ impl ClientCertificate {
             CertificateEncoding::Pem => decode_pem(property),
         };
         let der = der.ok_or(HostFault::CertificateUnreadable)?;
-        Ok(Self::from_der(&der)?)
+        Ok(Self::read(&der, property)?)
     }
 
     /// Reads a certificate from DER.
@@ -67,81 +72,56 @@ impl ClientCertificate {
     /// [`HostFault::CertificateUnreadable`]. A key of a kind that no proof may be signed with is not an
     /// error here, see [`Self::key`].
     pub fn from_der(der: &[u8]) -> Result<Self, HostFault> {
+        Self::read(der, der)
+    }
+
+    fn read(der: &[u8], shown: &[u8]) -> Result<Self, HostFault> {
         if der.len() > MAX_CERTIFICATE_BYTES {
             return Err(HostFault::CertificateUnreadable);
         }
-        let certificate =
-            Certificate::from_der(der).map_err(|_| HostFault::CertificateUnreadable)?;
+        let unreadable = |_| HostFault::CertificateUnreadable;
+        let certificate = Certificate::from_der(der).map_err(unreadable)?;
         let body = &certificate.tbs_certificate;
-        Ok(Self {
+        Ok(Self(Arc::new(Parsed {
+            shown: shown.into(),
             thumbprint: CertificateThumbprint::of_der(der),
             not_after: body.validity.not_after.to_unix_duration().as_secs(),
-            key: PublicKey::from_spki(&body.subject_public_key_info)
-                .ok()
-                .map(Arc::new),
-        })
+            spki: body.subject_public_key_info.to_der().map_err(unreadable)?,
+            key: OnceLock::new(),
+        })))
+    }
+
+    /// Whether it was read from exactly these bytes.
+    #[must_use]
+    pub fn is_shown_as(&self, property: &[u8]) -> bool {
+        *self.0.shown == *property
+    }
+
+    /// Bytes that it takes, about.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.shown.len() + self.0.spki.len()
     }
 
     /// SHA-256 of the certificate's DER.
     #[must_use]
-    pub const fn thumbprint(&self) -> &CertificateThumbprint {
-        &self.thumbprint
+    pub fn thumbprint(&self) -> &CertificateThumbprint {
+        &self.0.thumbprint
     }
 
     /// `notAfter` in seconds since 1970.
     #[must_use]
-    pub const fn not_after(&self) -> u64 {
-        self.not_after
+    pub fn not_after(&self) -> u64 {
+        self.0.not_after
     }
 
-    /// The key that proofs on this connection must be signed with.
+    /// The key that proofs on this connection must be signed with; imported once.
     ///
     /// # Errors
     /// [`ClientFault::CertificateKeyUnsupported`].
     pub fn key(&self) -> Result<&PublicKey, ClientFault> {
-        self.key
-            .as_deref()
-            .ok_or(ClientFault::CertificateKeyUnsupported)
-    }
-}
-
-/// SHA-256 of a certificate's DER: `x5t#S256` (RFC 7515 section 4.1.8). Equality is constant-time.
-#[derive(Clone, Copy)]
-pub struct CertificateThumbprint([u8; 32]);
-
-impl CertificateThumbprint {
-    /// Hashes a certificate's DER.
-    #[must_use]
-    pub fn of_der(der: &[u8]) -> Self {
-        Self(Sha256::digest(der).into())
-    }
-
-    /// Reads the 43 characters of an `x5t#S256` value.
-    ///
-    /// # Errors
-    /// [`base64url::Malformed`] for anything but 32 bytes of base64url.
-    pub fn parse(text: &[u8]) -> Result<Self, base64url::Malformed> {
-        base64url::decode_array(text).map(Self)
-    }
-
-    /// The thumbprint as `x5t#S256` carries it.
-    #[must_use]
-    pub fn to_base64url(&self) -> String {
-        base64url::encode(&self.0)
-    }
-}
-
-impl PartialEq for CertificateThumbprint {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for CertificateThumbprint {}
-
-impl fmt::Debug for CertificateThumbprint {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "CertificateThumbprint({})", self.to_base64url())
+        let import = || PublicKey::from_spki_der(&self.0.spki).ok();
+        let key = self.0.key.get_or_init(import).as_ref();
+        key.ok_or(ClientFault::CertificateKeyUnsupported)
     }
 }
 

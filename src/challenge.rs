@@ -1,4 +1,4 @@
-//! What a refused client is told (PROTOCOL section 3.5; RFC 6750 section 3): the one place where a
+//! What a refused client is told (draft section 3.5; RFC 6750 section 3): the one place where a
 //! reason becomes a status code and words.
 //!
 //! The words are constants: nothing that a client sent, and no secret, can appear in them.
@@ -80,7 +80,7 @@ impl Mend {
 /// The answer to a refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Challenge {
-    /// 401 or 503.
+    /// 400, 401 or 503.
     pub status: u32,
     /// `WWW-Authenticate`, with 401 only.
     pub www_authenticate: Option<String>,
@@ -93,6 +93,12 @@ impl Challenge {
     #[must_use]
     pub fn new(refusal: Refusal, rules: &ChallengeRules) -> Self {
         match refusal {
+            // Nobody knows what the request is for: no credentials mend that.
+            Refusal::Client(fault @ ClientFault::TargetUnreadable) => Self {
+                status: 400,
+                www_authenticate: None,
+                body: words(fault).2,
+            },
             Refusal::Client(fault) => Self::unauthorized(fault, rules),
             Refusal::Host(fault) => Self::unavailable(fault),
         }
@@ -168,6 +174,8 @@ const fn words(fault: ClientFault) -> (Code, Mend, &'static str) {
         Fault::AuthorizationRepeated => (InvalidToken, Nothing, "more than one Authorization header"),
         Fault::AuthorizationMalformed => (InvalidToken, Nothing, "the Authorization header is malformed"),
         Fault::AccessTokenInQuery => (InvalidToken, Nothing, "an access token must not be in the query"),
+        Fault::TokenElsewhere => (InvalidToken, Nothing, "the access token must be in the Authorization header alone"),
+        Fault::ClaimsOfAnotherToken => (InvalidToken, Nothing, "another access token was validated than the one in the Authorization header"),
         Fault::AccessTokenTooLong => (InvalidToken, Nothing, "the access token is too long"),
         Fault::AccessTokenUnreadable => (InvalidToken, Nothing, "the access token cannot be read"),
         Fault::AccessTokenExpired => (InvalidToken, Nothing, "the access token has expired"),
@@ -180,7 +188,7 @@ const fn words(fault: ClientFault) -> (Code, Mend, &'static str) {
         Fault::CertificateNotPresented => (InvalidProof, Nothing, "the connection has no client certificate"),
         Fault::CertificateExpired => (InvalidProof, Connection, "the client certificate has expired"),
         Fault::CertificateKeyUnsupported => (InvalidProof, Nothing, "the client certificate's key is not supported"),
-        Fault::TargetUnreadable => (InvalidProof, Nothing, "the request's path is missing or malformed"),
+        Fault::TargetUnreadable => (Code::None, Nothing, "the request's target is malformed"),
         Fault::ProofMissing => (UseSessionBinding, Proof, "the access token needs a session-binding proof"),
         Fault::ProofWithoutToken => (InvalidProof, Nothing, "a proof without an access token"),
         Fault::ProofRepeated => (InvalidProof, Nothing, "more than one proof"),
@@ -200,6 +208,7 @@ const fn words(fault: ClientFault) -> (Code, Mend, &'static str) {
         Fault::ProofTargetMismatch => (InvalidProof, Proof, "the proof is for another target"),
         Fault::ProofSignatureInvalid => (InvalidProof, Proof, "the proof's signature is not valid"),
         Fault::ProofReplayed => (InvalidProof, Proof, "the proof was used before"),
+        Fault::ProofSpent => (InvalidProof, Nothing, "the request was redirected, and its proof was for the first target alone"),
         Fault::ReplayMemoryFull => (InvalidProof, Connection, "too many proofs on this connection: try again later"),
     }
 }
@@ -214,6 +223,18 @@ mod tests {
         resource_metadata: None,
     };
 
+    /// Every fault of a request whose target can be read.
+    fn answered() -> impl Iterator<Item = ClientFault> {
+        let readable = |fault: &ClientFault| *fault != ClientFault::TargetUnreadable;
+        ClientFault::ALL.iter().copied().filter(readable)
+    }
+
+    #[test]
+    fn a_request_whose_target_nobody_can_read_is_400_without_a_challenge() {
+        let challenge = Challenge::new(ClientFault::TargetUnreadable.into(), &FULL);
+        assert_eq!((challenge.status, challenge.www_authenticate), (400, None));
+    }
+
     fn shown(fault: ClientFault, rules: &ChallengeRules) -> String {
         let challenge = Challenge::new(fault.into(), rules);
         assert_eq!(challenge.status, 401);
@@ -222,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_client_fault_is_401_with_a_quotable_challenge() {
-        for &fault in ClientFault::ALL {
+        for fault in answered() {
             let (_, _, description) = words(fault);
             assert!(is_quotable(description), "{description}");
             assert!(shown(fault, &FULL).starts_with("Bearer "));
@@ -261,7 +282,7 @@ mod tests {
         };
         let ours = "realm=\"shop\", \
              resource_metadata=\"https://shop.example/.well-known/oauth-protected-resource\"";
-        for &fault in ClientFault::ALL {
+        for fault in answered() {
             assert!(shown(fault, &rules).ends_with(ours));
         }
         let missing = shown(ClientFault::AccessTokenMissing, &rules);
@@ -274,7 +295,7 @@ mod tests {
             error_description: ErrorDescription::Code,
             ..FULL
         };
-        for &fault in ClientFault::ALL {
+        for fault in answered() {
             for rules in [&FULL, &code] {
                 let shown = shown(fault, rules);
                 let parameter = |name| {

@@ -10,14 +10,16 @@ use crate::algorithm::{Algorithm, AlgorithmSet};
 use crate::cache::CacheLimits;
 use crate::certificate::CertificateEncoding;
 use crate::challenge::{ChallengeRules, ErrorDescription, is_quotable};
+use crate::elsewhere::TokensElsewhere;
 use crate::exporter::ExporterEncoding;
 use crate::json;
 use crate::limits::{
     MAX_CACHED_CONNECTIONS, MAX_CACHED_TOKENS, MAX_CONFIG_BYTES, MAX_RULE_NAME_BYTES,
 };
+use crate::pattern::{HostPattern, PathPattern};
+use crate::policy::{Matcher, Policy};
 use crate::proof;
-use crate::rule::{HostPattern, Matcher, Mode, PathPattern, Policy, Rule, WithoutToken};
-use crate::verify::{ProofRules, RequiredClaims};
+use crate::rule::{Mode, ProofRules, RequiredClaims, Rule, WithoutToken};
 
 mod section;
 
@@ -65,6 +67,8 @@ pub struct Config {
     pub client_certificate: Source<CertificateEncoding>,
     /// The token's confirmation.
     pub confirmation: ConfirmationSource,
+    /// Further places where other filters take tokens from.
+    pub tokens_elsewhere: TokensElsewhere,
     /// The rules.
     pub policy: Policy,
     /// How much of what was verified is kept.
@@ -132,6 +136,7 @@ impl Config {
                 CertificateEncoding::Base64Der,
             ),
             confirmation: read_confirmation(root),
+            tokens_elsewhere: read_tokens_elsewhere(root),
             policy: read_policy(root),
             cache: read_cache(root),
             verified_header: read_verified_header(root),
@@ -155,6 +160,7 @@ fn read_policy(root: &mut Section<'_>) -> Policy {
     let (mode, without_token) = read_binding(root);
     let default = Rule {
         number: 0,
+        proof_number: 0,
         name: "default".to_owned(),
         mode: root.value("mode", mode),
         without_token: root.value("without_token", without_token),
@@ -169,7 +175,8 @@ fn read_policy(root: &mut Section<'_>) -> Policy {
     let rules = rules
         .map(|(section, number)| read_rule(root, section, number, &default))
         .collect();
-    let policy = Policy { default, rules };
+    let mut policy = Policy { default, rules };
+    number_proof_rules(&mut policy);
     refuse_same_names(root, &policy);
     policy
 }
@@ -215,6 +222,7 @@ fn read_rule(
     };
     let rule = Rule {
         number,
+        proof_number: number,
         name: read_name(&mut section),
         mode: section.value("mode", default.mode),
         without_token: section.value("without_token", default.without_token),
@@ -226,6 +234,15 @@ fn read_rule(
     };
     section.finish();
     (matcher, rule)
+}
+
+/// Rules with equal rules for proofs share what was verified.
+fn number_proof_rules(policy: &mut Policy) {
+    let all: Vec<(u16, ProofRules)> = policy.all().map(|rule| (rule.number, rule.proof)).collect();
+    for (_, rule) in &mut policy.rules {
+        let same = all.iter().find(|(_, proof)| *proof == rule.proof);
+        rule.proof_number = same.map_or(rule.number, |(number, _)| *number);
+    }
 }
 
 /// Names become parts of metric names.
@@ -308,6 +325,21 @@ fn read_challenge(root: &mut Section<'_>) -> ChallengeRules {
         );
     }
     rules
+}
+
+fn read_tokens_elsewhere(root: &mut Section<'_>) -> TokensElsewhere {
+    let mut section = root.section("tokens_elsewhere");
+    let places = TokensElsewhere {
+        headers: section.names("headers"),
+        cookies: section.names("cookies"),
+        params: section.names("params"),
+    };
+    let is_header = |name: &String| *name == name.to_ascii_lowercase() && name != "authorization";
+    if !places.headers.iter().all(is_header) {
+        section.mistake("headers", "must be names of other headers, in lower case");
+    }
+    section.finish();
+    places
 }
 
 fn read_cache(root: &mut Section<'_>) -> CacheLimits {

@@ -1,17 +1,18 @@
-//! The confirmation claim `cnf` (RFC 7800) of an access token (PROTOCOL section 2.4, V-c, V-d).
+//! The confirmation claim `cnf` (RFC 7800) of an access token (draft section 2.4, V-c, V-d).
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::certificate::CertificateThumbprint;
+use crate::digest::CertificateThumbprint;
 use crate::error::ClientFault;
 use crate::exporter;
+use crate::host_map::HostMap;
 use crate::json::Object;
 use crate::numeric_date::present;
 
 /// Members of `cnf` that confirm possession of a key in a way this verifier cannot check (RFC 7800
 /// section 3, RFC 9449 section 6.1). A token that has one is refused, not taken as unbound.
-pub const UNSUPPORTED_MEMBERS: [&str; 5] = ["jkt", "jwk", "jwe", "jku", "kid"];
+const UNSUPPORTED_MEMBERS: [&str; 5] = ["jkt", "jwk", "jwe", "jku", "kid"];
 
 /// What a token is bound to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,9 @@ impl Confirmation {
     /// known one counts.
     ///
     /// # Errors
-    /// [`ClientFault::ConfirmationUnreadable`] for a value of the wrong type, else as
-    /// [`Self::from_members`].
+    /// [`ClientFault::ConfirmationUnreadable`] for a value of the wrong type,
+    /// [`ClientFault::ConfirmationUnsupported`], [`ClientFault::ExporterLabelUnknown`],
+    /// [`ClientFault::ConfirmationIncomplete`].
     pub fn from_json(cnf: serde_json::Value) -> Result<Self, ClientFault> {
         let Object(members): Object<Members> =
             serde_json::from_value(cnf).map_err(|_| ClientFault::ConfirmationUnreadable)?;
@@ -49,13 +51,24 @@ impl Confirmation {
         )
     }
 
-    /// Judges the members of `cnf`, wherever they were read: the bytes of `x5t#S256` and `tls_exp`, and
-    /// whether any of [`UNSUPPORTED_MEMBERS`] is there.
+    /// Reads `cnf` as the host writes it when another filter verified the token.
+    ///
+    /// The host writes a list like a map of empty values, so such a map is refused: nobody knows which it is.
     ///
     /// # Errors
-    /// [`ClientFault::ConfirmationUnsupported`], [`ClientFault::ConfirmationUnreadable`],
-    /// [`ClientFault::ExporterLabelUnknown`], [`ClientFault::ConfirmationIncomplete`].
-    pub fn from_members(
+    /// [`ClientFault::ConfirmationUnreadable`] for what may be a list, else as [`Self::from_json`].
+    pub fn from_host(cnf: &HostMap<'_>) -> Result<Self, ClientFault> {
+        if cnf.may_be_a_list() {
+            return Err(ClientFault::ConfirmationUnreadable);
+        }
+        let unsupported = UNSUPPORTED_MEMBERS
+            .iter()
+            .any(|member| cnf.get(member).is_some());
+        Self::from_members(cnf.get("x5t#S256"), cnf.get("tls_exp"), unsupported)
+    }
+
+    /// Judges the bytes of `x5t#S256` and `tls_exp`, and whether any of [`UNSUPPORTED_MEMBERS`] is there.
+    fn from_members(
         thumbprint: Option<&[u8]>,
         label: Option<&[u8]>,
         unsupported: bool,

@@ -65,6 +65,11 @@ faults! {
         AuthorizationMalformed = "authorization_malformed",
         /// The query carries an `access_token` (RFC 6750 section 2.3, RFC 9700 section 4.3.2).
         AccessTokenInQuery = "access_token_in_query",
+        /// A token stands where another filter takes it and this verifier does not, so that its binding was
+        /// not seen.
+        TokenElsewhere = "token_elsewhere",
+        /// Another filter verified another token than the one in `Authorization`.
+        ClaimsOfAnotherToken = "claims_of_another_token",
         /// A token is required and none was sent.
         AccessTokenMissing = "access_token_missing",
         /// The token is longer than [`crate::limits::MAX_ACCESS_TOKEN_BYTES`].
@@ -91,7 +96,7 @@ faults! {
         CertificateKeyUnsupported = "certificate_key_unsupported",
         /// `cnf.x5t#S256` is another certificate's (V-c).
         CertificateNotConfirmed = "certificate_not_confirmed",
-        /// The request has no path (`CONNECT`), or none that can be compared.
+        /// The request's target cannot be read, so that nobody knows which rule is for it.
         TargetUnreadable = "target_unreadable",
         /// A proof is needed and none was sent (V-d).
         ProofMissing = "proof_missing",
@@ -131,6 +136,8 @@ faults! {
         ProofSignatureInvalid = "proof_signature_invalid",
         /// The proof's `jti` was seen before on this connection (V-i).
         ProofReplayed = "proof_replayed",
+        /// The proof was for one request, and the host has redirected that request since (V-i).
+        ProofSpent = "proof_spent",
         /// Too many live `jti` on this connection to remember another (V-i).
         ReplayMemoryFull = "replay_memory_full",
     }

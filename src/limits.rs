@@ -59,3 +59,15 @@ pub const MAX_CONFIG_BYTES: usize = 64 * 1024;
 
 /// Longest configurable duration, in seconds: one day.
 pub const MAX_CONFIG_SECONDS: u64 = 24 * 60 * 60;
+
+/// How far past its `exp` a bound token is still accepted, in seconds: what Envoy's `jwt_authn` allows.
+pub const TOKEN_CLOCK_TOLERANCE: u64 = 60;
+
+/// Most client certificates that are kept parsed.
+pub const MAX_KNOWN_CERTIFICATES: usize = 1024;
+
+/// Most bytes of client certificates that are kept parsed.
+pub const MAX_KNOWN_CERTIFICATE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most requests whose proof is kept in case the host runs the filter on them again (an internal redirect).
+pub const MAX_CARRIED: usize = 1024;

@@ -20,6 +20,23 @@ impl NumericDate {
     pub const fn floor(self) -> u64 {
         self.0
     }
+
+    /// Reads a number as the host writes it into a property: 64 bits of IEEE 754, the lowest byte first.
+    #[must_use]
+    pub fn from_host(bytes: &[u8]) -> Option<Self> {
+        from_float(f64::from_le_bytes(bytes.try_into().ok()?))
+    }
+}
+
+fn from_float(seconds: f64) -> Option<NumericDate> {
+    #[expect(clippy::cast_precision_loss, reason = "MAX_SECONDS is below 2^53")]
+    let in_range = (0.0..=MAX_SECONDS as f64).contains(&seconds);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "in range"
+    )]
+    in_range.then_some(NumericDate(seconds as u64))
 }
 
 impl<'de> Deserialize<'de> for NumericDate {
@@ -45,18 +62,7 @@ impl Visitor<'_> for NumericDateVisitor {
     }
 
     fn visit_f64<E: Error>(self, seconds: f64) -> Result<NumericDate, E> {
-        #[expect(clippy::cast_precision_loss, reason = "MAX_SECONDS is below 2^53")]
-        let in_range = (0.0..=MAX_SECONDS as f64).contains(&seconds);
-        if !in_range {
-            return Err(E::custom("out of range"));
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "in range"
-        )]
-        let floor = seconds as u64;
-        Ok(NumericDate(floor))
+        from_float(seconds).ok_or_else(|| E::custom("out of range"))
     }
 }
 

@@ -1,288 +1,198 @@
-//! Which requests need what: the life of a request from its headers to a verified binding, in steps
-//! that can only be taken in order.
-//!
-//! [`Rule::present`] reads the headers, [`Presented::confirm`] applies the token's confirmation,
-//! [`BoundRequest::authenticate`] checks it against the connection's certificate, and
-//! [`ProvedRequest::verify`] the proof. A step that finds nothing left to check ends with [`Admitted`].
+//! Rules by host, path and method: which requests must be bound, and how strictly. The first rule that
+//! matches decides; the default rule decides what none matches.
 
-use crate::access_token::{AccessToken, TokenClaims};
-use crate::authorization::{Credentials, refuse_token_in_query};
-use crate::cache::{KnownBinding, Presentation};
-use crate::certificate::CertificateThumbprint;
-use crate::confirmation::Confirmation;
-use crate::error::ClientFault;
-use crate::exporter::ExporterValue;
-use crate::proof::{self, UntrustedProof};
-use crate::rule::{Mode, Rule, WithoutToken};
-use crate::signature::SignatureVerifier;
-use crate::verify::{
-    Connection, PresentedToken, RequestLine, VerifiedBinding, verify, verify_certificate,
-};
+use crate::pattern::{HostPattern, PathPattern};
+use crate::request::RequestLine;
+use crate::rule::Rule;
+use crate::target_uri::{normalise_host, normalise_path};
 
-/// Why a request may go on to the next filter.
-#[must_use]
-pub enum Admitted<'a> {
-    /// It has no Bearer token, and needs none.
-    WithoutToken,
-    /// Its token is not bound, and need not be.
-    Unbound,
-    /// Its token is bound to the connection's client certificate alone (RFC 8705).
-    CertificateBound(CertificateThumbprint),
-    /// Its token is bound to the connection, by a proof verified now.
-    SessionBound(VerifiedBinding<'a>),
-    /// Its token is bound to the connection, by a proof verified before.
-    Known(KnownBinding),
+/// The operator's rules, validated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Decides what no other rule matches.
+    pub default: Rule,
+    /// In order of precedence.
+    pub rules: Vec<(Matcher, Rule)>,
 }
 
-impl Admitted<'_> {
-    /// The client certificate that the token is bound to, if it is.
-    #[must_use]
-    pub const fn thumbprint(&self) -> Option<&CertificateThumbprint> {
-        match self {
-            Self::WithoutToken | Self::Unbound => None,
-            Self::CertificateBound(thumbprint) => Some(thumbprint),
-            Self::SessionBound(binding) => Some(binding.certificate().thumbprint()),
-            Self::Known(known) => Some(known.thumbprint()),
-        }
-    }
-
-    /// What it comes to.
-    #[must_use]
-    pub const fn verdict(&self) -> Verdict {
-        match self {
-            Self::WithoutToken => Verdict::WithoutToken,
-            Self::Unbound => Verdict::Unbound,
-            Self::CertificateBound(_) => Verdict::CertificateBound,
-            Self::SessionBound(_) | Self::Known(_) => Verdict::SessionBound,
-        }
-    }
-}
-
-/// How an admitted request is bound, for metrics and access logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// See [`Admitted::WithoutToken`].
-    WithoutToken,
-    /// See [`Admitted::Unbound`].
-    Unbound,
-    /// See [`Admitted::CertificateBound`].
-    CertificateBound,
-    /// See [`Admitted::SessionBound`].
-    SessionBound,
-}
-
-impl Verdict {
-    /// Every verdict, in the order of their declaration.
-    pub const ALL: [Self; 4] = [
-        Self::WithoutToken,
-        Self::Unbound,
-        Self::CertificateBound,
-        Self::SessionBound,
-    ];
-
-    /// Its name, in `snake_case`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::WithoutToken => "without_token",
-            Self::Unbound => "unbound",
-            Self::CertificateBound => "certificate_bound",
-            Self::SessionBound => "session_bound",
-        }
-    }
-}
-
-/// The headers of a request that binding is about, every value as the host gives it.
+/// The rule for a request.
 #[derive(Debug, Clone, Copy)]
-pub struct RequestHeaders<'a> {
-    /// All values of `Authorization`.
-    pub authorization: &'a [&'a [u8]],
-    /// All values of `Session-Binding-Proof`.
-    pub proof: &'a [&'a [u8]],
-    /// `:method`, `:authority` and `:path`.
-    pub line: RequestLine<'a>,
+pub struct Selection<'a> {
+    /// The rule.
+    pub rule: &'a Rule,
+    /// Whether it is certain that the rule is the one. If it is not, nobody can read what the request is
+    /// for, and the rule is the strictest of those that may be the right one.
+    pub is_certain: bool,
 }
 
-/// What is known of a request after a step that needed no more than its own bytes.
-pub enum Step<'a, T> {
-    /// Nothing is left to check.
-    Done(Admitted<'a>),
-    /// The next step decides.
-    Next(T),
-}
-
-/// A request that presents a Bearer token, and perhaps a proof.
-pub struct Presented<'a> {
-    /// The token.
-    pub token: AccessToken<'a>,
-    /// The proof's header value.
-    pub proof: Option<&'a [u8]>,
-    authorization: &'a [u8],
-    line: RequestLine<'a>,
-}
-
-/// A request whose token must be bound to this connection's client certificate.
-pub struct BoundRequest<'a> {
-    confirmed: CertificateThumbprint,
-    token: PresentedToken<'a>,
-    proof: ProofRule<'a>,
-    line: RequestLine<'a>,
-}
-
-/// A request whose certificate is the right one, with a proof that was read and not yet believed.
-pub struct ProvedRequest<'a> {
-    token: PresentedToken<'a>,
-    proof: UntrustedProof<'a>,
-    line: RequestLine<'a>,
-}
-
-/// Whether a proof is needed, and then what was sent.
-#[derive(Clone, Copy)]
-enum ProofRule<'a> {
-    NotNeeded,
-    Needed(Option<&'a [u8]>),
-}
-
-impl Rule {
-    /// Reads what a request presents.
+impl Policy {
+    /// The rule for a request.
     ///
-    /// # Errors
-    /// The faults of [`Credentials::parse`] and [`proof::only`], a token in the query, a proof without
-    /// a token, and [`ClientFault::AccessTokenMissing`] where [`WithoutToken::Refuse`] wants one.
-    pub fn present<'a>(
-        &self,
-        headers: &RequestHeaders<'a>,
-    ) -> Result<Step<'a, Presented<'a>>, ClientFault> {
-        let line = headers.line;
-        refuse_token_in_query(line.target.path)?;
-        let credentials = Credentials::parse(headers.authorization)?;
-        let proof = proof::only(headers.proof)?;
-        match (credentials, self.without_token) {
-            (
-                Credentials::Bearer {
-                    token,
-                    authorization,
-                },
-                _,
-            ) => Ok(Step::Next(Presented {
-                token,
-                proof,
-                authorization,
-                line,
-            })),
-            (_, WithoutToken::Refuse) => Err(ClientFault::AccessTokenMissing),
-            _ if proof.is_some() => Err(ClientFault::ProofWithoutToken),
-            _ => Ok(Step::Done(Admitted::WithoutToken)),
-        }
-    }
-}
-
-impl<'a> Presented<'a> {
-    /// Applies what the token is confirmed for. `claims` are the presented token's own, or those that
-    /// another filter verified for it.
-    ///
-    /// Only the confirmation decides whether a proof is needed, never the presence of one.
-    ///
-    /// # Errors
-    /// [`ClientFault::AccessTokenExpired`], [`ClientFault::TokenNotBound`],
-    /// [`ClientFault::TargetUnreadable`].
-    pub fn confirm(
-        self,
-        claims: &TokenClaims,
-        rule: &Rule,
-        now: u64,
-    ) -> Result<Step<'a, BoundRequest<'a>>, ClientFault> {
-        let Self {
-            token,
-            proof,
-            authorization,
-            line,
-        } = self;
-        let expires = claims.expires;
-        if expires.is_some_and(|expires| now > rule.proof.last_second_before(expires)) {
-            return Err(ClientFault::AccessTokenExpired);
-        }
-        let (confirmed, proof) = match (claims.confirmation, rule.mode) {
-            (Confirmation::Session(confirmed), _) => (confirmed, ProofRule::Needed(proof)),
-            (_, Mode::Enforce) => return Err(ClientFault::TokenNotBound),
-            (Confirmation::Certificate(confirmed), _) => (confirmed, ProofRule::NotNeeded),
-            (Confirmation::None, _) => {
-                return Ok(Step::Done(Admitted::Unbound));
-            }
-        };
-        if line.target.path.is_empty() {
-            return Err(ClientFault::TargetUnreadable);
-        }
-        let token = PresentedToken {
-            token,
-            authorization,
-            expires,
-        };
-        Ok(Step::Next(BoundRequest {
-            confirmed,
-            token,
-            proof,
-            line,
-        }))
-    }
-}
-
-impl<'a> BoundRequest<'a> {
-    /// Checks the connection's certificate against the confirmation, and reads the proof (V-a, V-c, V-d).
-    ///
-    /// # Errors
-    /// The faults of [`verify_certificate`], [`ClientFault::ProofMissing`], and the faults of
-    /// [`UntrustedProof::parse`].
-    pub fn authenticate(
-        self,
-        connection: &Connection,
-        now: u64,
-    ) -> Result<Step<'a, ProvedRequest<'a>>, ClientFault> {
-        // V-a, V-c
-        verify_certificate(&self.confirmed, &connection.certificate, now)?;
-        let ProofRule::Needed(proof) = self.proof else {
-            return Ok(Step::Done(Admitted::CertificateBound(self.confirmed)));
-        };
-        // V-d
-        let proof = UntrustedProof::parse(proof.ok_or(ClientFault::ProofMissing)?)?;
-        Ok(Step::Next(ProvedRequest {
-            token: self.token,
-            proof,
-            line: self.line,
-        }))
-    }
-}
-
-impl ProvedRequest<'_> {
-    /// What to look for in the cache of a connection; nothing for a proof of one request only.
+    /// Hosts and paths compare in the normal forms of [`crate::target_uri`], paths without the query. What
+    /// cannot be read never falls through to a laxer rule. `CONNECT` has no path: it is judged by host and
+    /// method, under the strictest of the rules that these leave possible.
     #[must_use]
-    pub fn presentation<'e>(
-        &'e self,
-        rule: &Rule,
-        exporter: &'e ExporterValue,
-    ) -> Option<Presentation<'e>> {
-        self.proof.request.is_empty().then_some(Presentation {
-            rule: rule.number,
-            exporter,
-            authorization: self.token.authorization,
-            proof: self.proof.text,
-        })
+    pub fn select(&self, line: &RequestLine<'_>) -> Selection<'_> {
+        if self.rules.is_empty() {
+            let rule = &self.default;
+            return Selection {
+                rule,
+                is_certain: true,
+            };
+        }
+        let readable = Readable::of(line);
+        let mut possible = Vec::new();
+        for (matcher, rule) in &self.rules {
+            match matcher.matches(&readable) {
+                Match::No => {}
+                Match::Perhaps => possible.push(rule),
+                Match::Yes => return strictest(rule, &possible, line),
+            }
+        }
+        strictest(&self.default, &possible, line)
+    }
+
+    /// Every rule, the default one first: a rule's place is its number.
+    pub fn all(&self) -> impl Iterator<Item = &Rule> {
+        std::iter::once(&self.default).chain(self.rules.iter().map(|(_, rule)| rule))
     }
 }
 
-impl<'a> ProvedRequest<'a> {
-    /// Verifies the proof (V-e to V-i).
-    ///
-    /// # Errors
-    /// The faults of [`verify`].
-    pub fn verify(
-        &self,
-        connection: &'a Connection,
-        rule: &Rule,
-        now: u64,
-        signatures: &impl SignatureVerifier,
-    ) -> Result<VerifiedBinding<'a>, ClientFault> {
-        let (token, line) = (&self.token, &self.line);
-        verify(&self.proof, token, line, connection, rule, now, signatures)
+/// The rule if nothing before it was `possible`, otherwise the strictest of all.
+fn strictest<'a>(rule: &'a Rule, possible: &[&'a Rule], line: &RequestLine<'_>) -> Selection<'a> {
+    let all = possible.iter().copied().chain([rule]);
+    Selection {
+        rule: all.max_by_key(|rule| rule.strictness()).unwrap_or(rule),
+        is_certain: possible.is_empty() || line.is_connect(),
+    }
+}
+
+/// A request's line as far as it can be read, in normal form.
+struct Readable<'a> {
+    method: &'a [u8],
+    host: Option<Vec<u8>>,
+    path: Option<Vec<u8>>,
+}
+
+impl<'a> Readable<'a> {
+    fn of(line: &RequestLine<'a>) -> Self {
+        // A request without any path, such as CONNECT, is not one for `/`.
+        let given = Some(line.target.path).filter(|path| !path.is_empty());
+        Self {
+            method: line.method,
+            host: normalise_host(line.target.authority),
+            path: given.and_then(normalise_path),
+        }
+    }
+}
+
+/// Whether a rule is for a request.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    No,
+    Perhaps,
+    Yes,
+}
+
+impl Match {
+    /// Of a part of the request that is `None` if it cannot be read.
+    fn of<P>(pattern: Option<&P>, part: Option<&Vec<u8>>, matches: fn(&P, &[u8]) -> bool) -> Self {
+        match (pattern, part) {
+            (None, _) => Self::Yes,
+            (Some(_), None) => Self::Perhaps,
+            (Some(pattern), Some(part)) if matches(pattern, part) => Self::Yes,
+            _ => Self::No,
+        }
+    }
+}
+
+/// Which requests a rule is for; what is not given matches everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Matcher {
+    /// The host, without port.
+    pub host: Option<HostPattern>,
+    /// The path, without query.
+    pub path: Option<PathPattern>,
+    /// Methods; none given means all.
+    pub methods: Vec<String>,
+}
+
+impl Matcher {
+    fn matches(&self, line: &Readable<'_>) -> Match {
+        let is_named = |method: &String| method.as_bytes() == line.method;
+        if !self.methods.is_empty() && !self.methods.iter().any(is_named) {
+            return Match::No;
+        }
+        let host = Match::of(self.host.as_ref(), line.host.as_ref(), HostPattern::matches);
+        let path = Match::of(self.path.as_ref(), line.path.as_ref(), PathPattern::matches);
+        host.min(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request::RequestTarget;
+
+    /// The rule's name, and whether it is certain.
+    fn select(config: &str, method: &str, authority: &str, path: &str) -> (String, bool) {
+        let policy = crate::config::Config::parse(config.as_bytes())
+            .unwrap()
+            .policy;
+        let (authority, path) = (authority.as_bytes(), path.as_bytes());
+        let selection = policy.select(&RequestLine {
+            method: method.as_bytes(),
+            target: RequestTarget { authority, path },
+        });
+        (selection.rule.name.clone(), selection.is_certain)
+    }
+
+    #[test]
+    fn the_first_matching_rule_decides_on_the_normal_form_of_the_path() {
+        let config = r#"{"rules":[
+            {"name":"writes","methods":["POST","DELETE"],"path":{"prefix":"/orders"},"mode":"enforce"},
+            {"name":"orders","path":{"prefix":"/orders"}}]}"#;
+        let cases = [
+            ("POST", "/orders/7?x", "writes"),
+            ("POST", "/x/../orders", "writes"),
+            ("POST", "/%6frders", "writes"),
+            ("GET", "/orders", "orders"),
+            ("POST", "/ordersx", "default"),
+        ];
+        for (method, path, name) in cases {
+            let selected = select(config, method, "a", path);
+            assert_eq!(selected, (name.to_owned(), true), "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_judged_under_the_strictest_rule_that_is_possible() {
+        let config = r#"{"mode":"observe","rules":[
+            {"name":"bank","host":"bank.example","methods":["GET","CONNECT"],"mode":"enforce"},
+            {"name":"open","methods":["PUT"]},
+            {"name":"payments","path":{"prefix":"/payments"},"mode":"enforce_if_bound"}]}"#;
+        let cases = [
+            ("GET", "a", "/payments/%zz", "payments", false),
+            ("GET", "a", "*", "payments", false),
+            ("POST", "a", "", "payments", false),
+            // The first rule needs no path, and the rule for all PUTs neither.
+            ("GET", "bank.example", "/%zz", "bank", true),
+            ("PUT", "a", "/%zz", "open", true),
+            ("GET", "u@bank.example", "/orders", "bank", false),
+            ("GET", "", "/orders", "bank", false),
+            // No rule for POST asks for the host.
+            ("POST", "u@bank.example", "/orders", "default", true),
+            ("CONNECT", "bank.example:443", "", "bank", true),
+            ("CONNECT", "a:443", "", "payments", true),
+        ];
+        for (method, authority, path, name, is_certain) in cases {
+            let selected = select(config, method, authority, path);
+            let expected = (name.to_owned(), is_certain);
+            assert_eq!(selected, expected, "{method} {authority} {path}");
+        }
+        for path in ["", "*", "/%zz"] {
+            let selected = select("{}", "GET", "u@a", path);
+            assert_eq!(selected, ("default".to_owned(), true));
+        }
     }
 }

@@ -1,13 +1,12 @@
-//! The session-binding proof (PROTOCOL section 2.3): a compact JWS (RFC 7515) whose claims are read and
+//! The session-binding proof (draft section 2.3): a compact JWS (RFC 7515) whose claims are read and
 //! whose signature is not yet believed.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::access_token::AccessTokenHash;
 use crate::algorithm::Algorithm;
 use crate::base64url;
-use crate::certificate::CertificateThumbprint;
+use crate::digest::{AccessTokenHash, CertificateThumbprint};
 use crate::error::ClientFault;
 use crate::exporter::{EXPORTER_BYTES, ExporterValue};
 use crate::json;
@@ -128,6 +127,13 @@ impl<'a> UntrustedProof<'a> {
             signing_input: parts.signing_input,
             signature: base64url::decode(parts.signature).map_err(malformed)?,
         })
+    }
+}
+
+impl UntrustedProof<'_> {
+    /// Whether it has a claim that ties it to one request instead of the connection.
+    pub(crate) const fn is_for_one_request(&self) -> bool {
+        !self.request.is_empty()
     }
 }
 

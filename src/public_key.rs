@@ -1,8 +1,8 @@
 //! The client certificate's public key: a `SubjectPublicKeyInfo` (RFC 5280 section 4.1.2.7) reduced to
 //! the kinds of key a proof may be signed with.
 
+use der::Decode as _;
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier};
-use der::{Decode as _, Encode as _};
 use rsa::traits::PublicKeyParts as _;
 use x509_cert::spki::SubjectPublicKeyInfoRef;
 
@@ -68,12 +68,6 @@ impl PublicKey {
             spki_der: der.to_vec(),
             material,
         })
-    }
-
-    pub(crate) fn from_spki(
-        spki: &x509_cert::spki::SubjectPublicKeyInfoOwned,
-    ) -> Result<Self, Unsupported> {
-        Self::from_spki_der(&spki.to_der().map_err(|_| Unsupported)?)
     }
 
     /// The kind of key.

@@ -11,24 +11,16 @@
 //!   (RFC 3986 sections 6.2.2 and 6.2.3). `//`, `;` and `%2F` stay what they are;
 //! - an `htu` that begins with a single `/` is a path, and only the path is compared.
 
-use crate::authorization::percent_decode_first;
+use crate::request::RequestTarget;
 
 const SCHEME: &str = "https://";
 const DEFAULT_PORT: u16 = 443;
 
-/// Where a request is directed: `:authority` (or `Host`) and `:path`, as the proxy routes them.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestTarget<'a> {
-    /// Host and optional port.
-    pub authority: &'a [u8],
-    /// Path and optional query.
-    pub path: &'a [u8],
-}
-
 /// Whether `htu` names the request's target.
 ///
 /// ```
-/// use tls_session_binding::target_uri::{RequestTarget, matches};
+/// use tls_session_binding::request::RequestTarget;
+/// use tls_session_binding::target_uri::matches;
 ///
 /// let request = RequestTarget { authority: b"Service.example:443", path: b"/a%7Eb?c=d" };
 /// assert!(matches("https://service.example/a~b", request));
@@ -100,9 +92,15 @@ impl Authority {
     }
 }
 
-/// The host of an authority, without port.
-pub(crate) fn host_of(authority: &[u8]) -> &[u8] {
-    split_port(authority).0
+/// The host of an authority, without port, in lower case; `None` when it is none. A fully qualified name may
+/// end in a dot, and is the same name without.
+#[must_use]
+pub fn normalise_host(authority: &[u8]) -> Option<Vec<u8>> {
+    let mut host = Authority::parse(authority)?.host;
+    if host.len() > 1 && host.ends_with(b".") {
+        host.pop();
+    }
+    Some(host)
 }
 
 /// Host and port; the colons inside an IPv6 literal are the host's.
@@ -122,7 +120,8 @@ fn split_port(authority: &[u8]) -> (&[u8], &[u8]) {
 }
 
 /// The path in the one form that all equivalent ones share; `None` when it is not an absolute path.
-pub(crate) fn normalise_path(path_and_query: &[u8]) -> Option<Vec<u8>> {
+#[must_use]
+pub fn normalise_path(path_and_query: &[u8]) -> Option<Vec<u8>> {
     let path = path_and_query
         .split(|byte| matches!(byte, b'?' | b'#'))
         .next()?;
@@ -132,6 +131,20 @@ pub(crate) fn normalise_path(path_and_query: &[u8]) -> Option<Vec<u8>> {
         Some(b'/') => Some(remove_dot_segments(&path)),
         Some(_) => None,
     }
+}
+
+/// The first byte that `text` stands for, and what is left of it.
+pub(crate) fn percent_decode_first(text: &[u8]) -> Option<(u8, &[u8])> {
+    if let [b'%', high, low, rest @ ..] = text {
+        let (high, low) = (
+            char::from(*high).to_digit(16),
+            char::from(*low).to_digit(16),
+        );
+        if let (Some(high), Some(low)) = (high, low) {
+            return Some((u8::try_from(high * 16 + low).ok()?, rest));
+        }
+    }
+    text.split_first().map(|(&byte, rest)| (byte, rest))
 }
 
 fn normalise_percent_encoding(path: &[u8]) -> Option<Vec<u8>> {

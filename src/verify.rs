@@ -1,17 +1,18 @@
-//! Verification of one presented token and proof against one connection: PROTOCOL section 3.3.2 step 5,
+//! Verification of one presented token and proof against one connection: draft section 3.3.2 step 5,
 //! rule by rule. Comparisons with the verifier's own values come first and the signature last, so that
 //! garbage never buys a signature verification.
 
 use crate::access_token::AccessToken;
-use crate::algorithm::AlgorithmSet;
-use crate::cache::Presentation;
-use crate::certificate::{CertificateThumbprint, ClientCertificate};
+use crate::certificate::ClientCertificate;
+use crate::claims::TokenClaims;
+use crate::digest::CertificateThumbprint;
 use crate::error::ClientFault;
 use crate::exporter::ExporterValue;
 use crate::proof::{RequestClaims, UntrustedProof};
-use crate::rule::Rule;
+use crate::request::RequestLine;
+use crate::rule::{ProofRules, Rule};
 use crate::signature::SignatureVerifier;
-use crate::target_uri::{self, RequestTarget};
+use crate::target_uri;
 
 /// A presented token, as far as a proof for it is concerned.
 #[derive(Debug, Clone, Copy)]
@@ -20,8 +21,44 @@ pub struct PresentedToken<'a> {
     pub token: AccessToken<'a>,
     /// The `Authorization` value it came in.
     pub authorization: &'a [u8],
-    /// Its `exp`, in seconds since 1970.
-    pub expires: Option<u64>,
+    /// Its claims.
+    pub claims: &'a TokenClaims,
+    /// Whether the claims are another filter's: then the token's bytes do not stand for them.
+    pub are_claims_by_host: bool,
+}
+
+impl<'a> PresentedToken<'a> {
+    /// What to look for, presented with this proof.
+    #[must_use]
+    pub fn presentation(
+        &self,
+        rule: &Rule,
+        exporter: &'a ExporterValue,
+        proof: &'a [u8],
+    ) -> Presentation<'a> {
+        Presentation {
+            rule: rule.proof_number,
+            exporter,
+            authorization: self.authorization,
+            claims: self.are_claims_by_host.then_some(self.claims),
+            proof,
+        }
+    }
+}
+
+/// What a request presents, as bytes: the key of a lookup.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Presentation<'a> {
+    /// [`Rule::proof_number`]: what was verified under other rules for proofs is not known under these.
+    pub rule: u16,
+    /// The connection's exporter value.
+    pub exporter: &'a ExporterValue,
+    /// The whole `Authorization` value.
+    pub authorization: &'a [u8],
+    /// The token's claims, where another filter says them.
+    pub claims: Option<&'a TokenClaims>,
+    /// The whole `Session-Binding-Proof` value.
+    pub proof: &'a [u8],
 }
 
 /// What the host says about the TLS connection that a request arrived on.
@@ -33,92 +70,28 @@ pub struct Connection {
     pub certificate: ClientCertificate,
 }
 
-/// What one request says about itself, as the proxy routes it.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestLine<'a> {
-    /// `:method`.
-    pub method: &'a [u8],
-    /// `:authority` and `:path`.
-    pub target: RequestTarget<'a>,
-}
-
-/// The operator's part of the rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProofRules {
-    /// Algorithms a proof may be signed with.
-    pub algorithms: AlgorithmSet,
-    /// How old a proof may be, in seconds.
-    pub max_proof_age: u64,
-    /// How far the client's clock may be off, in seconds.
-    pub clock_tolerance: u64,
-    /// Claims a proof must have.
-    pub required_claims: RequiredClaims,
-}
-
-/// Which of the claims that tie a proof to one request it must have.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RequiredClaims {
-    /// `htm`.
-    pub method: bool,
-    /// `htu`.
-    pub target_uri: bool,
-    /// `jti`.
-    pub jti: bool,
-}
-
-impl RequiredClaims {
-    const fn are_in(self, claims: &RequestClaims) -> bool {
-        (!self.method || claims.method.is_some())
-            && (!self.target_uri || claims.target_uri.is_some())
-            && (!self.jti || claims.jti.is_some())
-    }
-}
-
-impl ProofRules {
-    /// The last second at which a proof issued at `issued_at` is accepted.
-    const fn last_second(&self, issued_at: u64) -> u64 {
-        issued_at
-            .saturating_add(self.max_proof_age)
-            .saturating_add(self.clock_tolerance)
-    }
-
-    /// The last second at which a token or proof that expires at `expires` is accepted.
-    pub(crate) const fn last_second_before(&self, expires: u64) -> u64 {
-        expires
-            .saturating_add(self.clock_tolerance)
-            .saturating_sub(1)
-    }
-}
-
 /// That a token was presented with a valid proof by the holder of its certificate on its connection.
 /// Only [`verify`] makes one.
 #[must_use]
 pub struct VerifiedBinding<'a> {
-    rule: u16,
-    connection: &'a Connection,
-    authorization: &'a [u8],
-    proof: &'a [u8],
+    presentation: Presentation<'a>,
+    certificate: &'a ClientCertificate,
     valid_until: u64,
     acceptable_until: u64,
     request: RequestClaims,
 }
 
-impl VerifiedBinding<'_> {
+impl<'a> VerifiedBinding<'a> {
     /// The bytes that were verified.
     #[must_use]
-    pub const fn presentation(&self) -> Presentation<'_> {
-        Presentation {
-            rule: self.rule,
-            exporter: &self.connection.exporter,
-            authorization: self.authorization,
-            proof: self.proof,
-        }
+    pub const fn presentation(&self) -> Presentation<'a> {
+        self.presentation
     }
 
     /// The client certificate that the proof was verified with.
     #[must_use]
-    pub const fn certificate(&self) -> &ClientCertificate {
-        &self.connection.certificate
+    pub const fn certificate(&self) -> &'a ClientCertificate {
+        self.certificate
     }
 
     /// The last second, since 1970, at which the token, the certificate and the proof are valid; the
@@ -218,16 +191,15 @@ pub fn verify<'a>(
     if !signatures.verify(proof.algorithm, key, proof.signing_input, &proof.signature) {
         return Err(ClientFault::ProofSignatureInvalid);
     }
-    let until = |expires: Option<u64>| {
-        expires.map_or(u64::MAX, |expires| rules.last_second_before(expires))
-    };
-    let tokens_until = until(token.expires).min(until(proof.expires));
+    let proofs_until = proof
+        .expires
+        .map_or(u64::MAX, |expires| rules.last_second_before(expires));
     Ok(VerifiedBinding {
-        rule: rule.number,
-        connection,
-        authorization: token.authorization,
-        proof: proof.text,
-        valid_until: tokens_until.min(connection.certificate.not_after()),
+        presentation: token.presentation(rule, &connection.exporter, proof.text),
+        certificate: &connection.certificate,
+        valid_until: (token.claims.last_second())
+            .min(proofs_until)
+            .min(connection.certificate.not_after()),
         acceptable_until: rules.last_second(proof.issued_at),
         request: proof.request.clone(),
     })

@@ -31,6 +31,6 @@ pub mod signer;
 #[cfg(test)]
 mod testing;
 
-pub use tls_session_binding::access_token::{AccessToken, AccessTokenHash};
-pub use tls_session_binding::certificate::CertificateThumbprint;
+pub use tls_session_binding::access_token::AccessToken;
+pub use tls_session_binding::digest::{AccessTokenHash, CertificateThumbprint};
 pub use tls_session_binding::exporter::ExporterValue;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tls_session_binding::access_token::AccessTokenHash;
+use tls_session_binding::digest::AccessTokenHash;
 use tls_session_binding::exporter::ExporterValue;
 use tls_session_binding::proof::TYPE;
 

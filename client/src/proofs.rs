@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use tls_session_binding::access_token::AccessTokenHash;
+use tls_session_binding::digest::AccessTokenHash;
 use tls_session_binding::exporter::ExporterValue;
 
 use crate::proof::{Proof, ProofBuilder};

@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, SignatureScheme};
 use thiserror::Error;
-use tls_session_binding::certificate::CertificateThumbprint;
+use tls_session_binding::digest::CertificateThumbprint;
 
 /// JOSE algorithm, TLS scheme and signature form, in the order in which a key is asked for them.
 const ALGORITHMS: [(&str, SignatureScheme, Form); 5] = [

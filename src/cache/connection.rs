@@ -1,10 +1,14 @@
 //! What is known of one connection: its client certificate, and its verified bindings.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 
-use super::{KnownBinding, Presentation, same};
+use super::{KnownBinding, same};
 use crate::certificate::ClientCertificate;
+use crate::claims::TokenClaims;
 use crate::limits::KNOWN_CONNECTION_BYTES;
+use crate::verify::Presentation;
 
 /// How much is held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -17,7 +21,9 @@ pub(super) struct Held {
 pub(super) struct KnownConnection {
     /// Number of its arrival among all connections.
     pub(super) arrival: u64,
-    pub(super) certificate: ClientCertificate,
+    /// Whether it was used since it was last considered for eviction.
+    pub(super) is_used: Cell<bool>,
+    certificate: ClientCertificate,
     oldest_first: VecDeque<Binding>,
     /// Sum of what they present.
     presented_bytes: usize,
@@ -27,47 +33,67 @@ impl KnownConnection {
     pub(super) const fn new(arrival: u64, certificate: ClientCertificate) -> Self {
         Self {
             arrival,
+            is_used: Cell::new(false),
             certificate,
             oldest_first: VecDeque::new(),
             presented_bytes: 0,
         }
     }
 
-    pub(super) fn find(&self, presented: &Presentation<'_>, now: u64) -> Option<KnownBinding> {
+    pub(super) fn is_of(&self, certificate: &ClientCertificate) -> bool {
+        self.certificate.thumbprint() == certificate.thumbprint()
+    }
+
+    /// `shown` is the certificate as the host shows it now: another one than that of the verification
+    /// belongs to another connection, whatever its exporter value.
+    pub(super) fn find(
+        &self,
+        presented: &Presentation<'_>,
+        shown: &[u8],
+        now: u64,
+    ) -> Option<(KnownBinding, Rc<[u8]>)> {
+        if !self.certificate.is_shown_as(shown) {
+            return None;
+        }
         let locator = locator(presented.proof);
         let stands = |binding: &&Binding| {
             binding.locator == locator
-                && binding.rule == presented.rule
                 && now <= binding.known.last_second
                 && binding.is_of(presented)
         };
-        self.oldest_first
-            .iter()
-            .find(stands)
-            .map(|binding| binding.known)
+        let binding = self.oldest_first.iter().find(stands)?;
+        self.is_used.set(true);
+        Some((binding.known, Rc::clone(&binding.proof)))
     }
 
-    /// Adds one in the place of an earlier one for the same bytes, or of the oldest beyond `limit`.
-    pub(super) fn push(&mut self, presented: &Presentation<'_>, known: KnownBinding, limit: usize) {
+    /// Adds one in the place of an earlier one for the same bytes, or of the oldest beyond `limit`. Returns
+    /// how many went for want of room.
+    pub(super) fn push(
+        &mut self,
+        presented: &Presentation<'_>,
+        known: KnownBinding,
+        limit: usize,
+    ) -> usize {
         let new = Binding::new(presented, known);
-        let same = |binding: &Binding| {
-            binding.locator == new.locator && binding.rule == new.rule && binding.is_of(presented)
-        };
+        let same = |binding: &Binding| binding.locator == new.locator && binding.is_of(presented);
         let earlier = self.oldest_first.iter().position(same);
         let earlier = earlier.and_then(|place| self.oldest_first.remove(place));
-        self.presented_bytes -= earlier.map_or(0, |binding| binding.presented.len());
+        self.presented_bytes -= earlier.map_or(0, |binding| binding.bytes());
+        let mut evicted = 0;
         while self.oldest_first.len() >= limit {
             let oldest = self.oldest_first.pop_front();
-            self.presented_bytes -= oldest.map_or(0, |binding| binding.presented.len());
+            self.presented_bytes -= oldest.map_or(0, |binding| binding.bytes());
+            evicted += 1;
         }
-        self.presented_bytes += new.presented.len();
+        self.presented_bytes += new.bytes();
         self.oldest_first.push_back(new);
+        evicted
     }
 
     pub(super) fn held(&self) -> Held {
         Held {
             bindings: self.oldest_first.len(),
-            bytes: KNOWN_CONNECTION_BYTES + self.presented_bytes,
+            bytes: KNOWN_CONNECTION_BYTES + self.certificate.bytes() + self.presented_bytes,
         }
     }
 }
@@ -77,9 +103,9 @@ struct Binding {
     locator: u64,
     rule: u16,
     known: KnownBinding,
-    /// `Authorization`, and the proof behind it.
-    presented: Box<[u8]>,
-    authorization_bytes: usize,
+    authorization: Box<[u8]>,
+    claims: Option<TokenClaims>,
+    proof: Rc<[u8]>,
 }
 
 impl Binding {
@@ -88,16 +114,23 @@ impl Binding {
             locator: locator(presented.proof),
             rule: presented.rule,
             known,
-            presented: [presented.authorization, presented.proof].concat().into(),
-            authorization_bytes: presented.authorization.len(),
+            authorization: presented.authorization.into(),
+            claims: presented.claims.cloned(),
+            proof: presented.proof.into(),
         }
     }
 
     fn is_of(&self, presented: &Presentation<'_>) -> bool {
-        let parts = self.presented.split_at_checked(self.authorization_bytes);
-        parts.is_some_and(|(authorization, proof)| {
-            same(authorization, presented.authorization) & same(proof, presented.proof)
-        })
+        self.rule == presented.rule
+            && self.claims.as_ref() == presented.claims
+            && (same(&self.authorization, presented.authorization)
+                & same(&self.proof, presented.proof))
+    }
+
+    fn bytes(&self) -> usize {
+        self.authorization.len()
+            + self.claims.as_ref().map_or(0, TokenClaims::bytes)
+            + self.proof.len()
     }
 }
 

@@ -2,28 +2,29 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
 
 use super::connection::{Held, KnownConnection};
-use super::{CacheLimits, KnownBinding, Presentation};
+use super::{CacheLimits, KnownBinding};
 use crate::certificate::ClientCertificate;
 use crate::exporter::{EXPORTER_BYTES, ExporterValue};
 use crate::limits::MAX_CACHED_BYTES;
-use crate::verify::VerifiedBinding;
+use crate::verify::{Presentation, VerifiedBinding};
 
-/// Verified bindings by connection, with the presented bytes themselves, and the connection's parsed
-/// certificate.
+/// Verified bindings by connection, with the presented bytes themselves.
 ///
 /// Bounded by connections, by bindings of each connection and by bytes in total. A connection that
 /// exceeds its own share loses its oldest binding and no one else's; when the whole is full, the
-/// connection that came first goes.
+/// connection that came first goes, unless it was used since the last time that it was its turn.
 pub struct BindingCache {
     limits: CacheLimits,
     connections: HashMap<Key, KnownConnection>,
-    /// Connections in the order of their arrival. Entries of connections that are gone, or came again,
-    /// are stale and skipped.
+    /// Connections in the order in which they are considered for eviction. Entries of connections that are
+    /// gone, or came again, are stale and skipped.
     arrivals: VecDeque<Arrival>,
     arrived: u64,
     held: Held,
+    evicted: usize,
 }
 
 type Key = [u8; EXPORTER_BYTES];
@@ -43,37 +44,35 @@ impl BindingCache {
             arrivals: VecDeque::new(),
             arrived: 0,
             held: Held::default(),
+            evicted: 0,
         }
     }
 
-    /// What exactly this was verified to be on this connection, if it was and still stands at `now`.
+    /// What exactly this was verified to be on this connection, if it was and still stands at `now`, and the
+    /// proof's bytes. `shown` is the certificate as the host shows it now.
     #[must_use]
-    pub fn find(&self, presented: &Presentation<'_>, now: u64) -> Option<KnownBinding> {
+    pub fn find(
+        &self,
+        presented: &Presentation<'_>,
+        shown: &[u8],
+        now: u64,
+    ) -> Option<(KnownBinding, Rc<[u8]>)> {
         self.connections
             .get(presented.exporter.as_bytes())?
-            .find(presented, now)
+            .find(presented, shown, now)
     }
 
-    /// The certificate of a connection on which a proof was verified before.
-    #[must_use]
-    pub fn certificate(&self, exporter: &ExporterValue) -> Option<&ClientCertificate> {
-        let connection = self.connections.get(exporter.as_bytes())?;
-        Some(&connection.certificate)
-    }
-
-    /// Keeps the certificate that something was verified with at `now`, and what was verified if it may
-    /// be kept.
+    /// Keeps what was verified at `now`, if it may be kept.
     pub fn insert(&mut self, binding: &VerifiedBinding<'_>, now: u64) {
-        let presented = binding.presentation();
         let certificate = binding.certificate();
-        let known = self.limits.last_second(binding, now).map(|last_second| {
+        if let Some(last_second) = self.limits.last_second(binding, now) {
             let thumbprint = *certificate.thumbprint();
-            KnownBinding {
+            let known = KnownBinding {
                 last_second,
                 thumbprint,
-            }
-        });
-        self.keep(&presented, certificate, known);
+            };
+            self.restore(&binding.presentation(), certificate, known);
+        }
     }
 
     /// Keeps what [`super::SharedBindings`] found on a connection with this certificate.
@@ -83,7 +82,15 @@ impl BindingCache {
         certificate: &ClientCertificate,
         known: KnownBinding,
     ) {
-        self.keep(presented, certificate, Some(known));
+        let limit = self.limits.tokens_per_connection;
+        self.forget_other(presented.exporter, certificate);
+        let (before, connection) = self.connection(presented.exporter, certificate);
+        let evicted = connection.push(presented, known, limit);
+        let after = connection.held();
+        self.held.bindings = self.held.bindings - before.bindings + after.bindings;
+        self.held.bytes = self.held.bytes - before.bytes + after.bytes;
+        self.evicted += evicted;
+        self.make_room();
     }
 
     /// Forgets a connection.
@@ -101,24 +108,18 @@ impl BindingCache {
         self.held.bindings
     }
 
-    fn keep(
-        &mut self,
-        presented: &Presentation<'_>,
-        certificate: &ClientCertificate,
-        known: Option<KnownBinding>,
-    ) {
-        if self.limits.connections == 0 {
-            return;
+    /// How many bindings went for want of room, ever.
+    #[must_use]
+    pub const fn evicted(&self) -> usize {
+        self.evicted
+    }
+
+    /// Two connections must never show one exporter value. If they do, the later one is believed.
+    fn forget_other(&mut self, exporter: &ExporterValue, certificate: &ClientCertificate) {
+        let known = self.connections.get(exporter.as_bytes());
+        if known.is_some_and(|known| !known.is_of(certificate)) {
+            self.forget(exporter.as_bytes());
         }
-        let limit = self.limits.tokens_per_connection;
-        let (before, connection) = self.connection(presented.exporter, certificate);
-        if let Some(known) = known {
-            connection.push(presented, known, limit);
-        }
-        let after = connection.held();
-        self.held.bindings = self.held.bindings - before.bindings + after.bindings;
-        self.held.bytes = self.held.bytes - before.bytes + after.bytes;
-        self.make_room();
     }
 
     /// A connection, known from now on, and what it held before.
@@ -144,14 +145,21 @@ impl BindingCache {
         }
     }
 
+    /// Each connection that was used gets one more turn, so that this ends.
     fn make_room(&mut self) {
         let limits = self.limits;
         while self.connections.len() > limits.connections || self.held.bytes > MAX_CACHED_BYTES {
             let Some(arrival) = self.arrivals.pop_front() else {
                 return;
             };
-            if is_current(&self.connections, &arrival) {
-                self.forget(&arrival.key);
+            let current = self.connections.get(&arrival.key);
+            match current.filter(|connection| connection.arrival == arrival.number) {
+                None => {}
+                Some(connection) if connection.is_used.take() => self.arrivals.push_back(arrival),
+                Some(connection) => {
+                    self.evicted += connection.held().bindings;
+                    self.forget(&arrival.key);
+                }
             }
         }
     }

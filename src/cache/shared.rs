@@ -8,12 +8,13 @@ use std::cell::OnceCell;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{CacheLimits, KnownBinding, Presentation, same};
+use super::{CacheLimits, KnownBinding, same};
 use crate::certificate::ClientCertificate;
-use crate::verify::VerifiedBinding;
+use crate::digest::CertificateThumbprint;
+use crate::verify::{Presentation, VerifiedBinding};
 
 /// First byte of a value: the format's version.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 const DIGEST_BYTES: usize = 32;
 const ENTRY_BYTES: usize = DIGEST_BYTES + 8;
@@ -44,17 +45,19 @@ impl SharedBindings {
         self.connection_id % (self.limits.connections as u64).max(1)
     }
 
-    /// Looks at the slot's value for one presentation.
+    /// Looks at the slot's value for one presentation on a connection with this certificate.
     #[must_use]
     pub const fn look_up<'a>(
         &self,
         value: Vec<u8>,
         presented: Presentation<'a>,
+        certificate: &'a ClientCertificate,
     ) -> SharedEntry<'a> {
         SharedEntry {
             bindings: *self,
             value,
             presented,
+            certificate,
             digest: OnceCell::new(),
         }
     }
@@ -75,11 +78,19 @@ impl SharedBindings {
         (ours && rest.is_empty()).then_some(entries)
     }
 
-    fn digest(&self, presented: &Presentation<'_>) -> [u8; DIGEST_BYTES] {
+    fn digest(
+        &self,
+        presented: &Presentation<'_>,
+        thumbprint: &CertificateThumbprint,
+    ) -> [u8; DIGEST_BYTES] {
         let mut hash = Sha256::new();
         hash.update(self.generation.to_le_bytes());
         hash.update(presented.rule.to_le_bytes());
         hash.update(presented.exporter.as_bytes());
+        hash.update(thumbprint.as_bytes());
+        if let Some(claims) = presented.claims {
+            claims.update(&mut hash);
+        }
         hash.update((presented.authorization.len() as u64).to_le_bytes());
         hash.update(presented.authorization);
         hash.update(presented.proof);
@@ -93,25 +104,19 @@ pub struct SharedEntry<'a> {
     bindings: SharedBindings,
     value: Vec<u8>,
     presented: Presentation<'a>,
+    certificate: &'a ClientCertificate,
     digest: OnceCell<[u8; DIGEST_BYTES]>,
 }
 
 impl SharedEntry<'_> {
-    /// What was presented.
-    #[must_use]
-    pub const fn presented(&self) -> &Presentation<'_> {
-        &self.presented
-    }
-
     /// What exactly this was verified to be, if the slot's value says so and it still stands at `now`.
-    /// `certificate` is the connection's.
-    pub fn find(&self, certificate: &ClientCertificate, now: u64) -> Option<KnownBinding> {
+    pub fn find(&self, now: u64) -> Option<KnownBinding> {
         let entries = self.bindings.entries(&self.value)?;
         let (_, last_second) = entries
             .iter()
             .map(split)
             .find(|(known, _)| same(*known, self.digest()))?;
-        let thumbprint = *certificate.thumbprint();
+        let thumbprint = *self.certificate.thumbprint();
         (now <= last_second).then_some(KnownBinding {
             last_second,
             thumbprint,
@@ -147,8 +152,10 @@ impl SharedEntry<'_> {
     }
 
     fn digest(&self) -> &[u8; DIGEST_BYTES] {
-        self.digest
-            .get_or_init(|| self.bindings.digest(&self.presented))
+        self.digest.get_or_init(|| {
+            self.bindings
+                .digest(&self.presented, self.certificate.thumbprint())
+        })
     }
 }
 

@@ -78,6 +78,18 @@ impl Section<'_> {
         path
     }
 
+    /// A list of names, none of them empty.
+    pub(super) fn names(&mut self, key: &str) -> Vec<String> {
+        let names: Vec<String> = self.value(key, Vec::new());
+        if names.len() > MAX_RULES || names.iter().any(String::is_empty) {
+            self.mistake(
+                key,
+                &format!("must be at most {MAX_RULES} names, none empty"),
+            );
+        }
+        names
+    }
+
     pub(super) fn seconds(&mut self, key: &str, default: u64) -> u64 {
         let Seconds(seconds) = self.value(key, Seconds(default));
         seconds

@@ -8,6 +8,7 @@ use proxy_wasm::types::{LogLevel, MapType, MetricType, Status};
 
 use crate::challenge::Challenge;
 use crate::error::HostFault;
+use crate::host_map::Property;
 
 use super::protobuf;
 
@@ -60,38 +61,46 @@ pub(super) fn respond(challenge: &Challenge) {
     }
 }
 
-/// A property's bytes. The host does not tell an empty one from an absent one.
-pub(super) fn property(path: &[&str]) -> Option<Vec<u8>> {
-    hostcalls::get_property(path.to_vec()).ok().flatten()
-}
-
-/// Whether a property exists, be it a value or a map. A map has no bytes of its own: the host finds it
-/// and fails to write it. Only what the host says is not there counts as absent.
-pub(super) fn has_property(path: &[&str]) -> bool {
-    !matches!(hostcalls::get_property(path.to_vec()), Ok(None))
+/// A property. The host does not tell an empty one from an absent one, and has no bytes for some maps.
+pub(super) fn property(path: Vec<&str>) -> Property {
+    match hostcalls::get_property(path) {
+        Ok(None) => Property::Absent,
+        Ok(Some(bytes)) => Property::Bytes(bytes),
+        Err(_) => Property::Unreadable,
+    }
 }
 
 /// Publishes a value as filter state `wasm.<name>`.
-pub(super) fn set_filter_state(name: &str, value: &str) {
+pub(super) fn set_filter_state(name: &str, value: &[u8]) {
     // Access logs go without it; the decision stands.
-    let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
+    let _ = hostcalls::set_property(vec![name], Some(value));
 }
 
-/// Has the filter state `wasm.<name>` last as long as the downstream connection, not the request.
-pub(super) fn declare_connection_state(name: &str) {
+/// How long filter state lasts.
+#[derive(Clone, Copy)]
+pub(super) enum LifeSpan {
+    /// As long as the request, through redirects.
+    Request = 1,
+    /// As long as the downstream connection.
+    Connection = 2,
+}
+
+/// Has the filter state `wasm.<name>` last longer than one pass through the filters.
+pub(super) fn declare_state(name: &str, span: LifeSpan) {
     const NAME: u8 = 1;
     const LIFE_SPAN: u8 = 5;
-    const DOWNSTREAM_CONNECTION: u8 = 2;
     let mut argument = Vec::new();
     protobuf::push_bytes(&mut argument, NAME, name.as_bytes());
-    protobuf::push_enum(&mut argument, LIFE_SPAN, DOWNSTREAM_CONNECTION);
-    // Access logs go without it on later requests; decisions stand.
+    protobuf::push_enum(&mut argument, LIFE_SPAN, span as u8);
+    // Access logs and redirects go without it; decisions stand.
     let _ = call_foreign_function("declare_property", &argument);
 }
 
 /// Number of the downstream connection, unique in the process.
 pub(super) fn connection_id() -> Result<u64, HostFault> {
-    let bytes = property(&["connection", "id"]).ok_or(HostFault::RequestUnreadable)?;
+    let Property::Bytes(bytes) = property(vec!["connection", "id"]) else {
+        return Err(HostFault::RequestUnreadable);
+    };
     let bytes = bytes.try_into().map_err(|_| HostFault::RequestUnreadable)?;
     Ok(u64::from_le_bytes(bytes))
 }
@@ -102,23 +111,10 @@ pub(super) fn tick_every(period: Duration) {
     let _ = hostcalls::set_tick_period(period);
 }
 
-/// The wall clock, in seconds since 1970.
-pub(super) fn now() -> Result<u64, HostFault> {
-    let now = hostcalls::get_current_time().map_err(|_| HostFault::RequestUnreadable)?;
-    now.duration_since(UNIX_EPOCH)
-        .map(|now| now.as_secs())
-        .map_err(|_| HostFault::RequestUnreadable)
-}
-
-/// The clock in nanoseconds, for durations; 0 if there is none.
-pub(super) fn now_nanos() -> u64 {
-    let now = hostcalls::get_current_time().ok();
-    let nanos = now
-        .and_then(|now| now.duration_since(UNIX_EPOCH).ok())
-        .map(|now| now.as_nanos());
-    nanos
-        .and_then(|nanos| u64::try_from(nanos).ok())
-        .unwrap_or_default()
+/// The wall clock, since 1970.
+pub(super) fn now() -> Option<Duration> {
+    let now = hostcalls::get_current_time().ok()?;
+    now.duration_since(UNIX_EPOCH).ok()
 }
 
 /// A shared value and the number to swap it by; empty when there is none.
@@ -127,9 +123,11 @@ pub(super) fn shared_data(key: &str) -> (Vec<u8>, Option<u32>) {
     (value.unwrap_or_default(), cas)
 }
 
-/// Writes a shared value if nobody else has since it was read; whether it did.
+/// Writes a shared value if nobody else has since it was read; whether it did. Without a number the key must
+/// still be absent: the host writes unconditionally for 0, and this number only where there is nothing.
 pub(super) fn swap_shared_data(key: &str, value: &[u8], cas: Option<u32>) -> bool {
-    hostcalls::set_shared_data(key, Some(value), cas).is_ok()
+    const ABSENT: u32 = u32::MAX;
+    hostcalls::set_shared_data(key, Some(value), Some(cas.unwrap_or(ABSENT))).is_ok()
 }
 
 /// Calls a function that only some hosts have.

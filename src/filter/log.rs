@@ -43,7 +43,7 @@ impl RefusalLog {
     /// Takes a line of this second; how many were left out when a new second begins. `None` if this
     /// second has no line left.
     fn take(&self) -> Option<u64> {
-        let now = host::now().unwrap_or_default();
+        let now = host::now().map_or(0, |now| now.as_secs());
         let mut suppressed = 0;
         if self.second.replace(now) != now {
             suppressed = self.lines.replace(0).saturating_sub(LINES_PER_SECOND);

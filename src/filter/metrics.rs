@@ -1,8 +1,9 @@
 //! Counters: one for every way a request can end, and every rule it can end under.
 
+use crate::decide::{CacheEvent, Verdict};
 use crate::error::{ClientFault, HostFault, Refusal};
-use crate::policy::Verdict;
-use crate::rule::{Policy, Rule};
+use crate::policy::Policy;
+use crate::rule::Rule;
 
 use super::host;
 use super::tally::Tally;
@@ -69,8 +70,10 @@ impl Metrics {
         admitted.for_each(Tally::carry_over);
     }
 
-    /// Records how long a full verification took, in nanoseconds.
-    pub(super) fn record_verification(&self, nanos: u64) {
+    /// Records how long a full verification took that began at `since`, in nanoseconds since 1970.
+    pub(super) fn record_verification(&self, since: u64) {
+        let now = host::now().and_then(|now| u64::try_from(now.as_nanos()).ok());
+        let nanos = now.unwrap_or_default().saturating_sub(since);
         host::record(self.verification, nanos / 1000);
     }
 
@@ -150,9 +153,14 @@ impl CacheMetrics {
         }
     }
 
-    /// Counts an answer from this VM's memory.
-    pub(super) fn count_hit(&self) {
-        self.hit.count();
+    /// Counts what the cache had to say.
+    pub(super) fn count(&self, event: CacheEvent) {
+        match event {
+            CacheEvent::None => {}
+            CacheEvent::Hit => self.hit.count(),
+            CacheEvent::SharedHit => host::add(self.shared_hit, 1),
+            CacheEvent::Miss => host::add(self.miss, 1),
+        }
     }
 
     /// Tells the host of all that is not counted there yet.
@@ -160,20 +168,15 @@ impl CacheMetrics {
         self.hit.carry_over();
     }
 
-    /// Counts an answer from the host's shared memory.
-    pub(super) fn count_shared_hit(&self) {
-        host::add(self.shared_hit, 1);
+    /// Counts bindings held, and those that had to go, before and after a request.
+    pub(super) fn count_kept(&self, before: (usize, usize), after: (usize, usize)) {
+        host::add(self.bindings, difference(after.0, before.0));
+        host::add(self.evicted, difference(after.1, before.1));
     }
 
-    /// Counts a proof that has to be verified.
-    pub(super) fn count_miss(&self) {
-        host::add(self.miss, 1);
-    }
-
-    /// Counts bindings that were added, and those that had to go for them.
-    pub(super) fn count_kept(&self, before: usize, added: usize, after: usize) {
-        host::add(self.evicted, difference(before + added, after));
-        host::add(self.bindings, difference(after, before));
+    /// Counts what is held no more.
+    pub(super) fn count_gone(&self, bindings: usize) {
+        host::add(self.bindings, difference(0, bindings));
     }
 
     /// Counts the bindings of a connection that closed.

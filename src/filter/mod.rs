@@ -2,18 +2,18 @@
 //!
 //! Every host call is in [`host`]; nothing here judges a token, a proof or a time.
 
-mod bindings;
-mod connection;
 mod host;
 mod http;
 mod known_answers;
 mod log;
 mod metrics;
 mod outcome;
+mod plugin;
 mod protobuf;
 mod purge;
 mod readiness;
 mod root;
+mod seam;
 mod signatures;
 mod tally;
 

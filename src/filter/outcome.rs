@@ -1,9 +1,9 @@
 //! What an admitted request takes along: filter state for access logs and RBAC, and a header for the
 //! service if the operator wants one.
 
-use crate::certificate::CertificateThumbprint;
+use crate::decide::Admitted;
+use crate::digest::CertificateThumbprint;
 use crate::error::{HostFault, Refusal};
-use crate::policy::{Admitted, Verdict};
 use crate::proof;
 use crate::rule::Rule;
 
@@ -22,59 +22,65 @@ const RULE: &str = "session_binding.rule";
 /// with a bound token on, whatever becomes of that and of later ones.
 const THUMBPRINT: &str = "session_binding.thumbprint";
 
-/// What was verified of an admitted request.
-pub(super) struct Outcome {
-    pub(super) verdict: Verdict,
-    thumbprint: Option<CertificateThumbprint>,
-}
+/// The lines of a request's headers that the service must not take for verified.
+#[derive(Default)]
+pub(super) struct Present<'a>(Vec<&'a str>);
 
-impl Outcome {
-    pub(super) fn of(admitted: &Admitted<'_>) -> Self {
-        Self {
-            verdict: admitted.verdict(),
-            thumbprint: admitted.thumbprint().copied(),
-        }
-    }
-
-    /// Publishes it, and takes the proof and any forged facts out of the request.
-    pub(super) fn publish(&self, header: Option<&str>) -> Result<(), HostFault> {
-        strip(header)?;
-        let verdict = self.verdict.name();
-        host::set_filter_state(VERDICT, verdict);
-        match (header, &self.thumbprint) {
-            // An item of RFC 9651 with a parameter.
-            (Some(name), Some(thumbprint)) => {
-                let thumbprint = thumbprint.to_base64url();
-                host::add_request_header(name, &format!("{verdict};x5t=\"{thumbprint}\""))
+impl<'a> Present<'a> {
+    /// Looks for the proof, and for the header that tells the service what was verified.
+    pub(super) fn among(
+        lines: impl Iterator<Item = (&'a str, &'a [u8])>,
+        verified_header: Option<&str>,
+    ) -> Self {
+        let mut names = Vec::new();
+        for (name, _) in lines {
+            let is_ours = name == proof::HEADER || verified_header == Some(name);
+            if is_ours && !names.contains(&name) {
+                names.push(name);
             }
-            _ => Ok(()),
         }
+        Self(names)
+    }
+
+    /// Takes them out. What is not there is not removed: a removal makes Envoy select the route again.
+    pub(super) fn remove(&self) -> Result<(), HostFault> {
+        self.0
+            .iter()
+            .try_for_each(|name| host::remove_request_header(name))
     }
 }
 
-/// Takes out of a request what the service must not take for verified.
-pub(super) fn strip(header: Option<&str>) -> Result<(), HostFault> {
-    host::remove_request_header(proof::HEADER)?;
-    header.map_or(Ok(()), host::remove_request_header)
+/// Publishes what an admitted request is.
+pub(super) fn publish(admitted: &Admitted, header: Option<&str>) -> Result<(), HostFault> {
+    let verdict = admitted.verdict().name();
+    host::set_filter_state(VERDICT, verdict.as_bytes());
+    match (header, admitted.thumbprint()) {
+        // An item of RFC 9651 with a parameter.
+        (Some(name), Some(thumbprint)) => {
+            let thumbprint = thumbprint.to_base64url();
+            host::add_request_header(name, &format!("{verdict};x5t=\"{thumbprint}\""))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Has what is published of a connection last as long as it.
 pub(super) fn declare() {
-    host::declare_connection_state(THUMBPRINT);
+    host::declare_state(THUMBPRINT, host::LifeSpan::Connection);
 }
 
 /// Publishes which client certificate the connection has.
 pub(super) fn publish_certificate(thumbprint: &CertificateThumbprint) {
-    host::set_filter_state(THUMBPRINT, &thumbprint.to_base64url());
+    host::set_filter_state(THUMBPRINT, thumbprint.to_base64url().as_bytes());
 }
 
 /// Publishes why a request is refused, or would be.
 pub(super) fn publish_refusal(verdict: &str, refusal: Refusal) {
-    host::set_filter_state(VERDICT, verdict);
-    host::set_filter_state(REASON, refusal.reason());
+    host::set_filter_state(VERDICT, verdict.as_bytes());
+    host::set_filter_state(REASON, refusal.reason().as_bytes());
 }
 
 /// Publishes which rule decides.
 pub(super) fn publish_rule(rule: &Rule) {
-    host::set_filter_state(RULE, &rule.name);
+    host::set_filter_state(RULE, rule.name.as_bytes());
 }

@@ -1,22 +1,21 @@
-//! What the host provides, found out once per VM and told as a log line and as gauges, so that a
-//! mis-wired mesh is seen before somebody's request fails.
+//! What the host provides, told as a log line and as gauges, so that a mis-wired mesh is seen.
 
 use proxy_wasm::types::LogLevel;
 
-use crate::config::Config;
+use crate::decide::Host;
 
-use super::connection;
 use super::host;
 
 /// Prefix of the gauges, each 1 or 0.
 const PREFIX: &str = "session_binding.host";
 
-/// Looks at the present connection for everything that verification needs of the host.
-pub(super) fn check(config: &Config) {
+/// Looks at the present connection for everything that verification needs of the host; whether all of it
+/// is there. What is missing is logged if `is_told`.
+pub(super) fn check(envoy: &impl Host, is_told: bool) -> bool {
     let findings = [
-        ("exporter", connection::exporter(config).is_ok()),
-        ("client_certificate", connection::has_certificate(config)),
-        ("connection_id", host::connection_id().is_ok()),
+        ("exporter", envoy.exporter().is_some()),
+        ("client_certificate", envoy.certificate().is_some()),
+        ("connection_id", envoy.connection_id().is_ok()),
     ];
     for (name, found) in findings {
         report(name, found);
@@ -31,13 +30,14 @@ pub(super) fn check(config: &Config) {
             LogLevel::Info,
             "session binding: the host provides everything that binding needs",
         );
-    } else {
+    } else if is_told {
         let missing = missing.join(", ");
         host::log_error(&format!(
             "session binding: the host does not provide: {missing}. Requests with session-bound tokens \
              will get 503: check the transport socket, the publishing filter and the property paths"
         ));
     }
+    missing.is_empty()
 }
 
 /// Sets a gauge to whether the host provides something.

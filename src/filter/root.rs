@@ -1,7 +1,6 @@
-//! The plugin: its configuration, validated once, and what every request of it shares.
+//! The root context: configures plugins, and makes the contexts of requests and connections.
 
-use std::cell::{Cell, RefCell};
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{ContextType, LogLevel};
@@ -9,51 +8,15 @@ use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, Role};
 
-use super::bindings::Bindings;
 use super::host;
 use super::http::Http;
-use super::log::RefusalLog;
-use super::metrics::Metrics;
 use super::outcome;
+use super::plugin::Plugin;
 use super::purge::Purge;
 use super::readiness;
+use super::seam;
 use super::signatures::Signatures;
 use super::tally;
-
-/// A configured plugin that verifies.
-pub(super) struct Plugin {
-    pub(super) config: Config,
-    pub(super) bindings: Bindings,
-    pub(super) signatures: Signatures,
-    pub(super) metrics: Metrics,
-    pub(super) log: RefusalLog,
-    is_host_checked: Cell<bool>,
-}
-
-impl Plugin {
-    /// Finds out, once, what the host provides on the present connection.
-    pub(super) fn check_host(&self) {
-        if !self.is_host_checked.replace(true) {
-            readiness::check(&self.config);
-        }
-    }
-}
-
-thread_local! {
-    /// The verifying plugins of this VM, for those that purge: HTTP and network filters share the VM
-    /// when they have the same `vm_id` and code.
-    static PLUGINS: RefCell<Vec<Weak<Plugin>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Calls `act` with every verifying plugin of this VM.
-pub(super) fn for_each_plugin(act: impl Fn(&Plugin)) {
-    PLUGINS.with_borrow(|plugins| {
-        plugins
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|plugin| act(&plugin));
-    });
-}
 
 /// The root context; without a valid configuration it makes no request contexts.
 #[derive(Default)]
@@ -69,22 +32,12 @@ impl Root {
             return;
         }
         outcome::declare();
+        seam::declare();
         host::tick_every(tally::PERIOD);
         let signatures = Signatures::probe();
         host::log(LogLevel::Info, &format!("session binding: {signatures}"));
         readiness::report("verify_signature", signatures.are_by_host());
-        let plugin = Rc::new(Plugin {
-            bindings: Bindings::new(&config, generation(text)),
-            metrics: Metrics::define(&config.policy),
-            log: RefusalLog::default(),
-            is_host_checked: Cell::new(false),
-            signatures,
-            config,
-        });
-        PLUGINS.with_borrow_mut(|plugins| {
-            plugins.retain(|plugin| plugin.strong_count() > 0);
-            plugins.push(Rc::downgrade(&plugin));
-        });
+        let plugin = Plugin::start(config, generation(text), signatures);
         self.plugin = Some(plugin);
     }
 }
@@ -119,8 +72,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         if let Some(plugin) = &self.plugin {
-            plugin.metrics.carry_over();
-            plugin.bindings.carry_over();
+            plugin.carry_over();
         }
     }
 

@@ -1,22 +1,27 @@
-//! A verifier around the core, as the filter is one: it gathers, lets the core decide, and remembers.
+//! A host in memory: the decision runs in it as it does in Envoy.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 
+use serde_json::Value;
 use tls_session_binding::algorithm::Algorithm;
-use tls_session_binding::authorization::refuse_token_in_query;
-use tls_session_binding::cache::{BindingCache, Presentation, SharedBindings, SharedEntry};
-use tls_session_binding::certificate::ClientCertificate;
 use tls_session_binding::challenge::Challenge;
 use tls_session_binding::config::Config;
-use tls_session_binding::error::Refusal;
-use tls_session_binding::exporter::ExporterValue;
-use tls_session_binding::policy::{Admitted, RequestHeaders, Step, Verdict};
+use tls_session_binding::decide::{CacheEvent, Decision, Host, decide, purge};
+use tls_session_binding::error::{HostFault, Refusal};
+use tls_session_binding::host_map::Property;
 use tls_session_binding::public_key::PublicKey;
-use tls_session_binding::replay::Slot;
+use tls_session_binding::request::{Request, RequestLine, RequestTarget};
 use tls_session_binding::signature::{RustCrypto, SignatureVerifier};
-use tls_session_binding::target_uri::RequestTarget;
-use tls_session_binding::verify::{Connection, RequestLine, VerifiedBinding};
+use tls_session_binding::state::State;
+
+use super::host_map;
+
+/// Prefix of the keys under which seen `jti` are remembered.
+const REPLAY: &str = "tls_session_binding.replay.";
+
+/// Prefix of the keys under which bindings are shared.
+pub(crate) const BINDINGS: &str = "tls_session_binding.bindings.";
 
 /// One request on one connection under one configuration, in the bytes that a host gives.
 #[derive(Clone)]
@@ -30,8 +35,14 @@ pub(crate) struct Situation {
     pub(crate) path: Vec<u8>,
     pub(crate) authorization: Vec<Vec<u8>>,
     pub(crate) proof: Vec<Vec<u8>>,
+    /// All other header lines.
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    /// What another filter verified of the token: claims at the configured property.
+    pub(crate) claims: Option<Value>,
     /// The host's number of the connection.
     pub(crate) connection_id: u64,
+    /// Whether the host runs the filter on the request before once more, after a redirect.
+    pub(crate) is_redirected: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,155 +67,170 @@ impl Outcome {
     }
 }
 
-/// What a verifier keeps from one request to the next.
+/// What verifiers and their host keep from one request to the next.
 #[derive(Default)]
 pub(crate) struct Judge {
-    /// The buckets of seen `jti` that were written.
-    replay: HashMap<u64, Vec<u8>>,
-    /// What stands in every other bucket.
+    /// The memory that is shared, and how often each value was written.
+    pub(crate) memory: RefCell<HashMap<String, (Vec<u8>, u32)>>,
+    /// What stands in every bucket of seen `jti` that nobody wrote.
     pub(crate) unwritten: Vec<u8>,
-    /// What was verified, by configuration: each plugin has a cache of its own.
-    local: HashMap<Vec<u8>, BindingCache>,
-    /// What was verified, in the memory that plugins share.
-    pub(crate) shared: HashMap<u64, Vec<u8>>,
+    /// How many of the next writes to shared memory come too late.
+    pub(crate) lost_swaps: Cell<usize>,
+    /// What each configured verifier knows, by its configuration.
+    states: HashMap<Vec<u8>, State>,
+    /// What is kept for the request that was judged last.
+    carried: Cell<Option<u64>>,
     /// How many signatures were verified.
     pub(crate) signatures: Cell<usize>,
 }
 
 impl Judge {
     pub(crate) fn judge(&mut self, situation: &Situation) -> Outcome {
-        let config = match Config::parse(&situation.config) {
-            Ok(config) => config,
-            Err(mistakes) => return Outcome::Misconfigured(mistaken_keys(&mistakes.to_string())),
-        };
-        let decided = match self.find_known(situation, &config) {
-            Some(verdict) => Ok(verdict),
-            None => self.verify(situation, &config),
-        };
-        match decided {
-            Ok(verdict) => Outcome::Accepted(verdict.name()),
-            Err(refusal) => Outcome::Refused(refusal, Challenge::new(refusal, &config.challenge)),
+        match Config::parse(&situation.config) {
+            Ok(config) => self.judge_under(situation, &config).0,
+            Err(mistakes) => Outcome::Misconfigured(mistaken_keys(&mistakes.to_string())),
         }
+    }
+
+    /// Judges under a configuration that is that of the situation; also what the cache had to say.
+    pub(crate) fn judge_under(
+        &mut self,
+        situation: &Situation,
+        config: &Config,
+    ) -> (Outcome, CacheEvent) {
+        let mut state = self.take_state(situation, config);
+        if !situation.is_redirected {
+            self.carried.set(None);
+        }
+        let signatures = Counting(&self.signatures);
+        let request = request(situation, config);
+        let host = InMemory {
+            judge: self,
+            situation,
+        };
+        let decision = decide(&request, config, &mut state, &host, &signatures);
+        let told = (outcome(&decision, config), decision.cache);
+        self.states.insert(situation.config.clone(), state);
+        told
+    }
+
+    /// The connection of a situation ends.
+    pub(crate) fn close(&mut self, situation: &Situation, config: &Config) {
+        let mut state = self.take_state(situation, config);
+        let host = InMemory {
+            judge: self,
+            situation,
+        };
+        purge(config, &mut state, &host);
+        self.states.insert(situation.config.clone(), state);
     }
 
     /// Forgets what a virtual machine that is started anew has forgotten.
     pub(crate) fn restart(&mut self) {
-        self.local.clear();
+        self.states.clear();
     }
 
-    fn find_known(&self, situation: &Situation, config: &Config) -> Option<Verdict> {
-        let ([authorization], [proof]) = (&situation.authorization[..], &situation.proof[..])
-        else {
-            return None;
-        };
-        refuse_token_in_query(&situation.path).ok()?;
-        let exporter = ExporterValue::parse(&situation.exporter, config.exporter.encoding).ok()?;
-        let presented = Presentation {
-            rule: config.policy.select(&line(situation)).ok()?.number,
-            exporter: &exporter,
-            authorization,
-            proof,
-        };
-        let known = self
-            .local
-            .get(&situation.config)?
-            .find(&presented, situation.now)?;
-        Some(Admitted::Known(known).verdict())
-    }
-
-    fn verify(&mut self, situation: &Situation, config: &Config) -> Result<Verdict, Refusal> {
-        let now = situation.now;
-        let (authorization, proof) = (slices(&situation.authorization), slices(&situation.proof));
-        let headers = RequestHeaders {
-            authorization: &authorization,
-            proof: &proof,
-            line: line(situation),
-        };
-        let rule = config.policy.select(&headers.line)?;
-        let presented = match rule.present(&headers)? {
-            Step::Done(admitted) => return Ok(admitted.verdict()),
-            Step::Next(presented) => presented,
-        };
-        let claims = presented.token.claims()?;
-        let bound = match presented.confirm(&claims, rule, now)? {
-            Step::Done(admitted) => return Ok(admitted.verdict()),
-            Step::Next(bound) => bound,
-        };
-        let connection = connection(situation, config)?;
-        let proved = match bound.authenticate(&connection, now)? {
-            Step::Done(admitted) => return Ok(admitted.verdict()),
-            Step::Next(proved) => proved,
-        };
-        let shared = SharedBindings::new(
-            config.cache,
-            generation(&situation.config),
-            situation.connection_id,
-        );
-        let presented = proved.presentation(rule, &connection.exporter);
-        let entry = shared.as_ref().zip(presented).map(|(shared, presented)| {
-            let value = self.shared.entry(shared.slot()).or_default();
-            shared.look_up(value.clone(), presented)
-        });
-        let find = |entry: &SharedEntry<'_>| entry.find(&connection.certificate, now);
-        if let Some(known) = entry.as_ref().and_then(find) {
-            return Ok(Admitted::Known(known).verdict());
-        }
-        let binding = proved.verify(&connection, rule, now, &Counting(&self.signatures))?;
-        self.remember_jti(&binding, situation, &connection.exporter)?;
-        let local = self.local.entry(situation.config.clone());
-        local
-            .or_insert_with(|| BindingCache::new(config.cache))
-            .insert(&binding, now);
-        let next = entry.and_then(|entry| entry.insert(&binding, now));
-        if let (Some(shared), Some(next)) = (shared, next) {
-            self.shared.insert(shared.slot(), next);
-        }
-        Ok(Admitted::SessionBound(binding).verdict())
-    }
-
-    fn remember_jti(
-        &mut self,
-        binding: &VerifiedBinding<'_>,
-        situation: &Situation,
-        exporter: &ExporterValue,
-    ) -> Result<(), Refusal> {
-        let Some(jti) = binding.jti() else {
-            return Ok(());
-        };
-        let slot = Slot::new(situation.connection_id, exporter, jti);
-        let bucket = self.replay.get(&slot.bucket()).unwrap_or(&self.unwritten);
-        let bucket = slot.remember(bucket, binding.acceptable_until(), situation.now)?;
-        self.replay.insert(slot.bucket(), bucket);
-        Ok(())
+    fn take_state(&mut self, situation: &Situation, config: &Config) -> State {
+        let new = || State::new(config.cache, generation(&situation.config));
+        self.states.remove(&situation.config).unwrap_or_else(new)
     }
 }
 
-fn line(situation: &Situation) -> RequestLine<'_> {
-    RequestLine {
-        method: &situation.method,
-        target: RequestTarget {
-            authority: &situation.authority,
-            path: &situation.path,
+fn request<'a>(situation: &'a Situation, config: &Config) -> Request<'a> {
+    let lines = situation.headers.iter();
+    let elsewhere =
+        |(name, value): &(String, Vec<u8>)| config.tokens_elsewhere.is_in_header(name, value);
+    Request {
+        authorization: situation.authorization.iter().map(Vec::as_slice).collect(),
+        proof: situation.proof.iter().map(Vec::as_slice).collect(),
+        line: RequestLine {
+            method: &situation.method,
+            target: RequestTarget {
+                authority: &situation.authority,
+                path: &situation.path,
+            },
         },
+        has_token_elsewhere: lines.into_iter().any(elsewhere),
     }
 }
 
-fn connection(situation: &Situation, config: &Config) -> Result<Connection, Refusal> {
-    let certificate = &situation.certificate;
-    Ok(Connection {
-        exporter: ExporterValue::parse(&situation.exporter, config.exporter.encoding)?,
-        certificate: ClientCertificate::parse(certificate, config.client_certificate.encoding)?,
-    })
+fn outcome(decision: &Decision<'_>, config: &Config) -> Outcome {
+    match &decision.outcome {
+        Ok(admitted) => Outcome::Accepted(admitted.verdict().name()),
+        Err(refusal) => Outcome::Refused(*refusal, Challenge::new(*refusal, &config.challenge)),
+    }
+}
+
+struct InMemory<'a> {
+    judge: &'a Judge,
+    situation: &'a Situation,
+}
+
+impl Host for InMemory<'_> {
+    fn now(&self) -> Result<u64, HostFault> {
+        let nanos = self.situation.now.checked_mul(1_000_000_000);
+        Ok(nanos.unwrap_or(u64::MAX))
+    }
+
+    fn exporter(&self) -> Option<Vec<u8>> {
+        Some(self.situation.exporter.clone()).filter(|value| !value.is_empty())
+    }
+
+    fn certificate(&self) -> Option<Vec<u8>> {
+        Some(self.situation.certificate.clone()).filter(|value| !value.is_empty())
+    }
+
+    fn claims(&self, member: Option<&str>) -> Property {
+        let claims = self.situation.claims.as_ref();
+        let claims = match member {
+            None => claims,
+            Some(member) => claims.and_then(|claims| claims.get(member)),
+        };
+        claims.map_or(Property::Absent, host_map::write)
+    }
+
+    fn connection_id(&self) -> Result<u64, HostFault> {
+        Ok(self.situation.connection_id)
+    }
+
+    fn shares_bindings(&self) -> bool {
+        true
+    }
+
+    fn shared(&self, key: &str) -> (Vec<u8>, Option<u32>) {
+        match self.judge.memory.borrow().get(key) {
+            Some((value, writes)) => (value.clone(), Some(*writes)),
+            None if key.starts_with(REPLAY) => (self.judge.unwritten.clone(), None),
+            None => (Vec::new(), None),
+        }
+    }
+
+    fn swap_shared(&self, key: &str, value: &[u8], cas: Option<u32>) -> bool {
+        let lost = self.judge.lost_swaps.get();
+        self.judge.lost_swaps.set(lost.saturating_sub(1));
+        let mut memory = self.judge.memory.borrow_mut();
+        let writes = memory.get(key).map(|(_, writes)| *writes);
+        let is_current = lost == 0 && writes == cas;
+        if is_current {
+            let next = writes.unwrap_or_default() + 1;
+            memory.insert(key.to_owned(), (value.to_vec(), next));
+        }
+        is_current
+    }
+
+    fn carried(&self) -> Option<u64> {
+        self.judge.carried.get()
+    }
+
+    fn carry(&self, number: u64) {
+        self.judge.carried.set(Some(number));
+    }
 }
 
 /// A number that differs for different configurations, which the tests' few do.
 fn generation(config: &[u8]) -> u64 {
     let step = |hash: u64, &byte: &u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     config.iter().fold(0xcbf2_9ce4_8422_2325, step)
-}
-
-fn slices(values: &[Vec<u8>]) -> Vec<&[u8]> {
-    values.iter().map(Vec::as_slice).collect()
 }
 
 /// The keys in `exporter.encoding: what is wrong; next: ..`; a mistake of the whole has the key "".

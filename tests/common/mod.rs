@@ -1,5 +1,4 @@
-//! What the tests share: fixed keys, recipes for requests, and a judge that gathers, decides and acts
-//! like the filter does.
+//! What the tests share: fixed keys, recipes for requests, and a host in memory that runs the decision.
 //!
 //! Whoever includes this module may use a part of it only.
 #![allow(dead_code, reason = "shared by several test crates")]
@@ -8,6 +7,7 @@ pub(crate) mod der;
 pub(crate) mod files;
 pub(crate) mod foreign;
 pub(crate) mod foreign_jws;
+pub(crate) mod host_map;
 pub(crate) mod judge;
 pub(crate) mod keys;
 pub(crate) mod parts;

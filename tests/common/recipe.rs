@@ -132,6 +132,12 @@ pub(crate) struct Recipe {
     pub(crate) path: Option<String>,
     pub(crate) authorization: Option<Vec<String>>,
     pub(crate) session_binding_proof: Option<Vec<String>>,
+    /// Other header lines.
+    pub(crate) headers: BTreeMap<String, String>,
+    /// What another filter verified of the token, as JSON text.
+    pub(crate) claims: Option<String>,
+    /// Whether the host redirects the request before and runs the filter again.
+    pub(crate) is_redirected: bool,
     pub(crate) token: Jws,
     pub(crate) proof: Jws,
 }

@@ -84,7 +84,10 @@ impl Scene {
             path: one(&recipe.path, "/orders?page=2"),
             authorization: many(&recipe.authorization, "Bearer ${token}"),
             proof: many(&recipe.session_binding_proof, "${proof}"),
+            headers: headers(recipe, &names),
+            claims: recipe.claims.as_ref().map(|text| claims(text, &names)),
             connection_id: recipe.connection_id.unwrap_or(7),
+            is_redirected: recipe.is_redirected,
         }
     }
 
@@ -119,6 +122,17 @@ impl Scene {
 
 fn client_name(recipe: &Recipe) -> &str {
     recipe.client.as_deref().unwrap_or("p256")
+}
+
+fn headers(recipe: &Recipe, names: &Names) -> Vec<(String, Vec<u8>)> {
+    let headers = recipe.headers.iter();
+    headers
+        .map(|(name, template)| (name.clone(), names.expand(template)))
+        .collect()
+}
+
+fn claims(template: &str, names: &Names) -> serde_json::Value {
+    serde_json::from_slice(&names.expand(template)).unwrap()
 }
 
 fn config(recipe: &Recipe, names: &Names) -> Vec<u8> {

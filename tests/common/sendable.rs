@@ -11,6 +11,10 @@ pub(crate) fn obstacle(case: &Case) -> Option<&'static str> {
         Some("memory cannot be prepared")
     } else if steps.iter().any(|step| step.request.now.is_some()) {
         Some("the clock cannot be set")
+    } else if steps.iter().any(|step| step.request.claims.is_some()) {
+        Some("no other filter verifies the token")
+    } else if steps.iter().any(|step| step.request.is_redirected) {
+        Some("no route redirects the request")
     } else if steps
         .iter()
         .any(|step| matches!(step.expect, Expect::Misconfigured(_)))

@@ -1,12 +1,14 @@
 //! Requests that verification has a binding for.
 
+use tls_session_binding::authorization::Credentials;
 use tls_session_binding::certificate::ClientCertificate;
+use tls_session_binding::claims::TokenClaims;
 use tls_session_binding::config::Config;
 use tls_session_binding::exporter::ExporterValue;
-use tls_session_binding::policy::{RequestHeaders, Step};
+use tls_session_binding::proof::UntrustedProof;
+use tls_session_binding::request::{RequestLine, RequestTarget};
 use tls_session_binding::signature::RustCrypto;
-use tls_session_binding::target_uri::RequestTarget;
-use tls_session_binding::verify::{Connection, RequestLine, VerifiedBinding};
+use tls_session_binding::verify::{Connection, PresentedToken, VerifiedBinding, verify};
 
 use super::judge::Situation;
 use super::recipe::Recipe;
@@ -17,12 +19,7 @@ pub(crate) struct Request {
     pub(crate) situation: Situation,
     pub(crate) config: Config,
     pub(crate) connection: Connection,
-}
-
-/// Its header lines.
-pub(crate) struct Lines<'a> {
-    authorization: [&'a [u8]; 1],
-    proof: [&'a [u8]; 1],
+    claims: TokenClaims,
 }
 
 impl Request {
@@ -47,10 +44,16 @@ impl Request {
             exporter: ExporterValue::parse(&situation.exporter, config.exporter.encoding).unwrap(),
             certificate: ClientCertificate::parse(&situation.certificate, encoding).unwrap(),
         };
+        let credentials = Credentials::parse(&[&situation.authorization[0]]);
+        let Ok(Credentials::Bearer { token, .. }) = credentials else {
+            panic!("no token");
+        };
+        let claims = token.claims().unwrap();
         Self {
             situation,
             config,
             connection,
+            claims,
         }
     }
 
@@ -58,16 +61,8 @@ impl Request {
         &self.situation.proof[0]
     }
 
-    pub(crate) fn lines(&self) -> Lines<'_> {
-        Lines {
-            authorization: [&self.situation.authorization[0]],
-            proof: [self.proof()],
-        }
-    }
-
-    /// Everything that the filter does for a proof that it does not know, but for reading the
-    /// connection's certificate.
-    pub(crate) fn verify<'a>(&'a self, lines: &'a Lines<'a>) -> VerifiedBinding<'a> {
+    /// Verifies its proof, with the connection's certificate at hand.
+    pub(crate) fn verify(&self) -> VerifiedBinding<'_> {
         let Situation {
             method,
             authority,
@@ -75,26 +70,27 @@ impl Request {
             now,
             ..
         } = &self.situation;
-        let headers = RequestHeaders {
-            authorization: &lines.authorization,
-            proof: &lines.proof,
-            line: RequestLine {
-                method,
-                target: RequestTarget { authority, path },
-            },
+        let line = RequestLine {
+            method,
+            target: RequestTarget { authority, path },
         };
-        let rule = self.config.policy.select(&headers.line).unwrap();
-        let Ok(Step::Next(presented)) = rule.present(&headers) else {
+        let Credentials::Bearer {
+            token,
+            authorization,
+        } = Credentials::parse(&[&self.situation.authorization[0]]).unwrap()
+        else {
             panic!("no token");
         };
-        let claims = presented.token.claims().unwrap();
-        let Ok(Step::Next(bound)) = presented.confirm(&claims, rule, *now) else {
-            panic!("not bound");
+        let token = PresentedToken {
+            token,
+            authorization,
+            claims: &self.claims,
+            are_claims_by_host: false,
         };
-        let Ok(Step::Next(proved)) = bound.authenticate(&self.connection, *now) else {
-            panic!("no proof");
-        };
-        let verified = proved.verify(&self.connection, rule, *now, &RustCrypto);
+        let rule = self.config.policy.select(&line).rule;
+        let proof = UntrustedProof::parse(self.proof()).unwrap();
+        let connection = &self.connection;
+        let verified = verify(&proof, &token, &line, connection, rule, *now, &RustCrypto);
         verified.unwrap_or_else(|fault| panic!("{fault:?}"))
     }
 }

@@ -135,8 +135,8 @@ fn every_test_that_the_catalogue_names_is_there_and_is_run() {
 fn secrets_are_compared_in_constant_time() {
     let secrets = [
         ("exporter", "ExporterValue"),
-        ("access_token", "AccessTokenHash"),
-        ("certificate", "CertificateThumbprint"),
+        ("digest", "AccessTokenHash"),
+        ("digest", "CertificateThumbprint"),
     ];
     for (module, name) in secrets {
         let text = source(&format!("src/{module}.rs"));

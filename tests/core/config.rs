@@ -8,10 +8,11 @@ use tls_session_binding::cache::CacheLimits;
 use tls_session_binding::certificate::CertificateEncoding;
 use tls_session_binding::challenge::{ChallengeRules, ErrorDescription};
 use tls_session_binding::config::{Config, ConfirmationSource, Role, Source};
+use tls_session_binding::elsewhere::TokensElsewhere;
 use tls_session_binding::exporter::ExporterEncoding;
 use tls_session_binding::limits::{MAX_CONFIG_BYTES, MAX_RULE_NAME_BYTES, MAX_RULES};
-use tls_session_binding::rule::{Mode, Policy, Rule, WithoutToken};
-use tls_session_binding::verify::{ProofRules, RequiredClaims};
+use tls_session_binding::policy::Policy;
+use tls_session_binding::rule::{Mode, ProofRules, RequiredClaims, Rule, WithoutToken};
 
 use crate::common::files;
 use crate::common::judge::mistaken_keys;
@@ -51,9 +52,11 @@ fn defaults() -> Config {
             encoding: CertificateEncoding::Base64Der,
         },
         confirmation: ConfirmationSource::Token,
+        tokens_elsewhere: TokensElsewhere::default(),
         policy: Policy {
             default: Rule {
                 number: 0,
+                proof_number: 0,
                 name: "default".to_owned(),
                 mode: Mode::EnforceIfBound,
                 without_token: WithoutToken::Pass,

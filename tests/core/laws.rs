@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use tls_session_binding::access_token::{AccessToken, AccessTokenHash};
+use tls_session_binding::access_token::AccessToken;
 use tls_session_binding::base64url;
-use tls_session_binding::certificate::CertificateThumbprint;
+use tls_session_binding::digest::AccessTokenHash;
+use tls_session_binding::digest::CertificateThumbprint;
 use tls_session_binding::exporter::{ExporterEncoding, ExporterValue};
 
 use crate::common::judge::{Judge, Situation};

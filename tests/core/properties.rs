@@ -5,16 +5,18 @@ use std::sync::LazyLock;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tls_session_binding::access_token::AccessToken;
-use tls_session_binding::authorization::{Credentials, refuse_token_in_query};
+use tls_session_binding::authorization::Credentials;
 use tls_session_binding::base64url;
 use tls_session_binding::certificate::{CertificateEncoding, ClientCertificate};
 use tls_session_binding::config::Config;
+use tls_session_binding::elsewhere::TokensElsewhere;
 use tls_session_binding::exporter::{ExporterEncoding, ExporterValue};
 use tls_session_binding::json;
 use tls_session_binding::proof::UntrustedProof;
 use tls_session_binding::public_key::PublicKey;
 use tls_session_binding::replay::Slot;
-use tls_session_binding::target_uri::{RequestTarget, matches};
+use tls_session_binding::request::RequestTarget;
+use tls_session_binding::target_uri::matches;
 
 use crate::common::files;
 use crate::common::judge::{Judge, Situation};
@@ -191,7 +193,7 @@ proptest! {
         let request = RequestTarget { authority: &authority, path: &path };
         let _ = matches(&htu, request);
         let _ = matches(&format!("https://{htu}"), request);
-        let _ = refuse_token_in_query(&path);
+        let _ = TokensElsewhere::default().refuse_in_query(&path);
     }
 
     #[test]

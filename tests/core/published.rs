@@ -47,6 +47,9 @@ struct Request {
     path: String,
     authorization: Vec<String>,
     session_binding_proof: Vec<String>,
+    /// What another filter verified of the token, where the configuration reads it there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    claims: Option<Value>,
 }
 
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
@@ -83,10 +86,12 @@ impl Vector {
                 path: text(&asked.path)?,
                 authorization: texts(&asked.authorization)?,
                 session_binding_proof: texts(&asked.proof)?,
+                claims: asked.claims.clone(),
             },
             expected: Expected::of(&case.outcome)?,
         };
-        (case.alone && vector.request.bytes() <= MAX_BYTES).then_some(vector)
+        (case.alone && asked.headers.is_empty() && vector.request.bytes() <= MAX_BYTES)
+            .then_some(vector)
     }
 
     fn situation(&self) -> Situation {
@@ -102,7 +107,10 @@ impl Vector {
             path: bytes(&self.request.path),
             authorization: many(&self.request.authorization),
             proof: many(&self.request.session_binding_proof),
+            headers: Vec::new(),
+            claims: self.request.claims.clone(),
             connection_id: 7,
+            is_redirected: false,
         }
     }
 }

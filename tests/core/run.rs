@@ -6,7 +6,7 @@ use tls_session_binding::error::{ClientFault, HostFault};
 use tls_session_binding::exporter::ExporterValue;
 use tls_session_binding::replay::{MAX_ENTRIES, Slot};
 
-use crate::common::judge::{Judge, Outcome, Situation};
+use crate::common::judge::{BINDINGS, Judge, Outcome, Situation};
 use crate::common::recipe::{self, Before, Case, Expect, ReplayMemory, Step};
 use crate::common::scene::Scene;
 use crate::common::template::Names;
@@ -60,7 +60,11 @@ fn run_case(case: &Case) -> Vec<Judged> {
 
 fn prepare(judge: &mut Judge, before: &Before) {
     judge.restart();
-    for value in judge.shared.values_mut() {
+    let mut memory = judge.memory.borrow_mut();
+    for (_, (value, _)) in memory
+        .iter_mut()
+        .filter(|(key, _)| key.starts_with(BINDINGS))
+    {
         match before {
             Before::Restart => {}
             Before::SharedMemory(template) => *value = Names::default().expand(template),

@@ -33,8 +33,8 @@ fn every_case_has_an_id_of_its_own() {
     }
 }
 
-/// Reasons that only the filter can give: they are about what the host did not say.
-const FILTER_ONLY: [&str; 2] = ["confirmation_source_missing", "request_unreadable"];
+/// Reasons that only the filter can give: they are about what a host that works does not withhold.
+const FILTER_ONLY: [&str; 1] = ["request_unreadable"];
 
 #[test]
 fn every_reason_for_a_refusal_has_a_vector_of_its_rule() {

@@ -16,7 +16,7 @@ fn every_configuration_key_is_documented_and_exists() {
     let reference = read("docs/reference.md");
     let documented: BTreeSet<_> = rows(&reference)
         .iter()
-        .map(|[key, ..]| key.trim_matches('`').to_owned())
+        .flat_map(|[keys, ..]| documented_keys(keys))
         .collect();
     let code = read("src/config.rs");
     let (_, claims) = code.split_once("fn read_required_claims(").unwrap();
@@ -24,7 +24,13 @@ fn every_configuration_key_is_documented_and_exists() {
     let root = keys(&code, "root").chain(keys(claims, "section"));
     let in_code: BTreeSet<_> = root.chain(section_keys(&code)).collect();
     // Sections are documented by their keys.
-    let sections = ["exporter", "client_certificate", "cache"].map(ToOwned::to_owned);
+    let sections = [
+        "exporter",
+        "client_certificate",
+        "cache",
+        "tokens_elsewhere",
+    ]
+    .map(ToOwned::to_owned);
     let in_code: BTreeSet<_> = in_code.difference(&sections.into()).cloned().collect();
     assert_eq!(documented, in_code);
 }
@@ -44,6 +50,18 @@ fn every_key_of_a_rule_is_documented() {
     }
 }
 
+/// The keys of a cell; one that begins with a dot differs from the first in its last part.
+fn documented_keys(cell: &str) -> Vec<String> {
+    let keys: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+    let first = keys.first().copied().unwrap_or_default();
+    let stem = first.rsplit_once('.').map_or("", |(stem, _)| stem);
+    let full = |key: &&str| match key.strip_prefix('.') {
+        Some(last) => format!("{stem}.{last}"),
+        None => (*key).to_owned(),
+    };
+    keys.iter().map(full).collect()
+}
+
 /// What the table calls a default changes nothing when it is written out.
 #[test]
 fn every_default_is_that_of_the_code() {
@@ -61,7 +79,7 @@ fn every_default_is_that_of_the_code() {
             [value] => format!(r#""{value}""#),
             _ => panic!("{default}"),
         };
-        let key = key.trim_matches('`');
+        let key = &documented_keys(key)[0];
         let text = match key.split_once('.') {
             Some((section, key)) => format!(r#"{{"{section}":{{"{key}":{value}}}}}"#),
             None => format!(r#"{{"{key}":{value}}}"#),
@@ -82,7 +100,9 @@ fn keys<'a>(code: &'a str, section: &str) -> impl Iterator<Item = String> + use<
     let calls: Vec<_> = code.split(&call).skip(1).collect();
     calls.into_iter().filter_map(|rest| {
         let (method, arguments) = rest.split_once('(')?;
-        let takes = ["value", "source", "seconds", "section", "sections", "count"];
+        let takes = [
+            "value", "source", "seconds", "section", "sections", "count", "names",
+        ];
         let argument = arguments.trim_start().strip_prefix('"')?;
         let key = argument.split_once('"')?.0.to_owned();
         takes.contains(&method).then_some(key)
@@ -95,8 +115,12 @@ fn section_keys(code: &str) -> impl Iterator<Item = String> {
     let cache = cache.replace("section\n            .", "section.");
     let cache = keys(&cache, "section");
     let cache: Vec<_> = cache.map(|key| format!("cache.{key}")).collect();
+    let (_, places) = code.split_once("fn read_tokens_elsewhere(").unwrap();
+    let (places, _) = places.split_once("\n}\n").unwrap();
+    let places = keys(places, "section").map(|key| format!("tokens_elsewhere.{key}"));
+    let cache = cache.into_iter().chain(places);
     let sources = ["exporter", "client_certificate"];
     let keys = ["property", "encoding"];
     let sources = sources.map(|source| keys.map(|key| format!("{source}.{key}")));
-    cache.into_iter().chain(sources.into_iter().flatten())
+    cache.chain(sources.into_iter().flatten())
 }

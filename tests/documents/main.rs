@@ -5,6 +5,7 @@
     reason = "a test that fails may panic"
 )]
 
+mod arrows;
 mod configuration;
 mod figures;
 mod names;
@@ -70,7 +71,7 @@ fn row(refusal: Refusal) -> String {
         rest.split('"').next()
     };
     let code = match parameter("error") {
-        _ if full.status == 503 => "503".to_owned(),
+        _ if full.status != 401 => full.status.to_string(),
         None => "401, no code".to_owned(),
         Some(code) => format!("401 `{code}`"),
     };

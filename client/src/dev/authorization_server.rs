@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use tls_session_binding::base64url;
-use tls_session_binding::certificate::CertificateThumbprint;
+use tls_session_binding::digest::CertificateThumbprint;
 use tls_session_binding::exporter::LABEL;
 
 use super::{DevError, files};

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use tls_session_binding::base64url;
 use tls_session_binding::certificate::ClientCertificate;
 use tls_session_binding::error::ClientFault;
-use tls_session_binding::target_uri::RequestTarget;
-use tls_session_binding::verify::{Connection, RequestLine};
+use tls_session_binding::request::{RequestLine, RequestTarget};
+use tls_session_binding::verify::Connection;
 use tls_session_binding_client::ExporterValue;
 use tls_session_binding_client::signer::certificates_from_pem_file;
 

@@ -20,9 +20,9 @@ use tls_session_binding::certificate::ClientCertificate;
 use tls_session_binding::config::Config;
 use tls_session_binding::error::ClientFault;
 use tls_session_binding::proof::{HEADER, UntrustedProof};
+use tls_session_binding::request::{RequestLine, RequestTarget};
 use tls_session_binding::signature::RustCrypto;
-use tls_session_binding::target_uri::RequestTarget;
-use tls_session_binding::verify::{self, Connection, PresentedToken, RequestLine};
+use tls_session_binding::verify::{self, Connection, PresentedToken};
 use tls_session_binding_client::http::{Connector, Options, Session, trust_anchors};
 use tls_session_binding_client::signer::Signer;
 use tls_session_binding_client::{ExporterValue, dev::pki};
@@ -273,7 +273,8 @@ pub(crate) fn judge(
     let token = PresentedToken {
         token: AccessToken::parse(token)?,
         authorization: token.as_bytes(),
-        expires: None,
+        claims: &AccessToken::parse("e30.e30.e30")?.claims()?,
+        are_claims_by_host: false,
     };
     verify::verify(&proof, &token, line, connection, &rule, now, &RustCrypto).map(|_| ())
 }

@@ -164,7 +164,7 @@ impl Prover {
         exchange.request_header("authorization", &mut |values| {
             credentials = match Credentials::parse(values) {
                 Ok(Credentials::Bearer { token, .. }) => Ok(Some(token.hash())),
-                Ok(Credentials::None | Credentials::Other) => Ok(None),
+                Ok(Credentials::None | Credentials::Other { .. }) => Ok(None),
                 Err(_) => Err(Refusal::Malformed),
             };
         });

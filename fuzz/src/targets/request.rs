@@ -91,7 +91,8 @@ impl Situation {
 }
 
 /// A line for each value, its kind in the first byte: configuration (G), time (N), exporter value (E),
-/// certificate (C), method (M), authority (H), path (T), `Authorization` (A), proof (P).
+/// certificate (C), method (M), authority (H), path (T), `Authorization` (A), proof (P), verified claims (K),
+/// another header (X).
 pub fn seed(case: &Value) -> Vec<u8> {
     let request = &case["request"];
     let mut lines = vec![
@@ -106,6 +107,9 @@ pub fn seed(case: &Value) -> Vec<u8> {
     for (kind, member) in [('A', "authorization"), ('P', "session_binding_proof")] {
         let values = request[member].as_array().into_iter().flatten();
         lines.extend(values.map(|value| format!("{kind}{}", text(value))));
+    }
+    if !request["claims"].is_null() {
+        lines.push(format!("K{}", request["claims"]));
     }
     lines.join("\n").into_bytes()
 }
@@ -125,7 +129,10 @@ pub(crate) fn situation(input: &[u8]) -> Situation {
         path: Vec::new(),
         authorization: Vec::new(),
         proof: Vec::new(),
+        headers: Vec::new(),
+        claims: None,
         connection_id: 7,
+        is_redirected: false,
     };
     for line in input.split(|&byte| byte == b'\n') {
         let Some((kind, value)) = line.split_first() else {
@@ -142,6 +149,8 @@ pub(crate) fn situation(input: &[u8]) -> Situation {
             b'T' => situation.path = value,
             b'A' => situation.authorization.push(value),
             b'P' => situation.proof.push(value),
+            b'K' => situation.claims = serde_json::from_slice(&value).ok(),
+            b'X' => situation.headers.push(("x-token".to_owned(), value)),
             _ => {}
         }
     }

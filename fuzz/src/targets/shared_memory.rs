@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use tls_session_binding::exporter::ExporterValue;
 use tls_session_binding::replay::{MAX_ENTRIES, Slot};
 
-use crate::judge::{Judge, Situation};
+use crate::judge::{BINDINGS, Judge, Situation};
 
 const EXPORTER: [u8; 32] = [7; 32];
 
@@ -19,7 +19,10 @@ pub fn run(input: &[u8]) {
 fn bindings(value: &[u8]) {
     GENUINE.with_borrow_mut(|genuine| {
         let mut judge = Judge::default();
-        judge.shared.insert(7, value.to_vec());
+        judge
+            .memory
+            .get_mut()
+            .insert(format!("{BINDINGS}7"), (value.to_vec(), 1));
         let mut forged = genuine.clone();
         if let Some(last) = forged.proof.first_mut().and_then(|proof| proof.last_mut()) {
             *last = if *last == b'A' { b'Q' } else { b'A' };

@@ -1,6 +1,7 @@
 //! The comparison of `htu` with a request's target.
 
-use tls_session_binding::target_uri::{RequestTarget, matches};
+use tls_session_binding::request::RequestTarget;
+use tls_session_binding::target_uri::matches;
 
 /// Query, fragment and the case of the host do not count; another host, scheme or user does.
 pub fn run(input: &[u8]) {

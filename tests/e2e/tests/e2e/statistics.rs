@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use tls_session_binding::decide::Verdict;
 use tls_session_binding::error::{ClientFault, HostFault};
-use tls_session_binding::policy::Verdict;
 use tls_session_binding_e2e::stack::Stack;
 use tls_session_binding_e2e::{Result, root};
 

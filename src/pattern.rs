@@ -1,0 +1,213 @@
+//! Patterns of hosts and paths, for rules and for the prover's allow-list.
+
+use serde::Deserialize;
+
+#[cfg(test)]
+use crate::target_uri::normalise_host;
+use crate::target_uri::normalise_path;
+
+/// A host: `api.example.com`, or `*.example.com` for every name below a domain.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct HostPattern(String);
+
+impl TryFrom<String> for HostPattern {
+    type Error = &'static str;
+
+    fn try_from(pattern: String) -> Result<Self, Self::Error> {
+        let host = pattern.strip_prefix("*.").unwrap_or(&pattern);
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
+        if host.is_empty() || !host.bytes().all(legal) {
+            return Err("must be a host name such as \"api.example.com\" or \"*.example.com\"");
+        }
+        Ok(Self(pattern.to_ascii_lowercase()))
+    }
+}
+
+impl HostPattern {
+    /// Whether it is for a host in the form of [`crate::target_uri::normalise_host`].
+    #[must_use]
+    pub fn matches(&self, host: &[u8]) -> bool {
+        match self.0.strip_prefix('*') {
+            Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_bytes()),
+            None => host == self.0.as_bytes(),
+        }
+    }
+}
+
+/// A path.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case", try_from = "RawPathPattern")]
+pub enum PathPattern {
+    /// This path alone.
+    Exact(Vec<u8>),
+    /// Every path that begins so, at the boundary of a segment.
+    Prefix(Vec<u8>),
+    /// A path in which `{name}` stands for any one segment.
+    Template(Vec<Segment>),
+}
+
+/// One segment of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Segment {
+    /// This text.
+    Literal(Vec<u8>),
+    /// Anything but nothing.
+    Any,
+}
+
+impl PathPattern {
+    /// Whether it is for a path in the form of [`normalise_path`].
+    #[must_use]
+    pub fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact,
+            Self::Prefix(prefix) => path.strip_prefix(&prefix[..]).is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with(b"/") || prefix.ends_with(b"/")
+            }),
+            Self::Template(segments) => {
+                let given: Vec<&[u8]> = path.split(|&byte| byte == b'/').skip(1).collect();
+                given.len() == segments.len()
+                    && given
+                        .iter()
+                        .zip(segments)
+                        .all(|(given, segment)| segment.matches(given))
+            }
+        }
+    }
+}
+
+impl Segment {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        match text
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'))
+        {
+            Some(name) if !name.is_empty() && !name.contains(['{', '}', '*']) => Ok(Self::Any),
+            None if !text.contains(['{', '}']) => Ok(Self::Literal(text.into())),
+            _ => Err("a segment of a template is text or {name}"),
+        }
+    }
+
+    fn matches(&self, given: &[u8]) -> bool {
+        match self {
+            Self::Literal(text) => given == text,
+            Self::Any => !given.is_empty(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RawPathPattern {
+    Exact(String),
+    Prefix(String),
+    Template(String),
+}
+
+impl TryFrom<RawPathPattern> for PathPattern {
+    type Error = &'static str;
+
+    fn try_from(raw: RawPathPattern) -> Result<Self, Self::Error> {
+        match raw {
+            RawPathPattern::Exact(path) => normal(&path).map(Self::Exact),
+            RawPathPattern::Prefix(path) => normal(&path).map(Self::Prefix),
+            RawPathPattern::Template(path) => {
+                let segments = path.strip_prefix('/').ok_or(NOT_NORMAL)?;
+                segments
+                    .split('/')
+                    .map(Segment::parse)
+                    .collect::<Result<_, _>>()
+                    .map(Self::Template)
+            }
+        }
+    }
+}
+
+const NOT_NORMAL: &str = "must be a path in normal form, such as \"/orders\"";
+
+/// A pattern that is not in normal form would never match.
+fn normal(path: &str) -> Result<Vec<u8>, &'static str> {
+    match normalise_path(path.as_bytes()) {
+        Some(normal) if normal == path.as_bytes() => Ok(normal),
+        _ => Err(NOT_NORMAL),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(pattern: &str) -> Result<PathPattern, serde_json::Error> {
+        serde_json::from_str(pattern)
+    }
+
+    #[test]
+    fn paths_match_exactly_by_prefix_or_by_template() {
+        let cases = [
+            (r#"{"exact":"/a"}"#, "/a", true),
+            (r#"{"exact":"/a"}"#, "/a/", false),
+            (r#"{"prefix":"/a"}"#, "/a", true),
+            (r#"{"prefix":"/a"}"#, "/a/b", true),
+            (r#"{"prefix":"/a"}"#, "/ab", false),
+            (r#"{"prefix":"/"}"#, "/anything", true),
+            (r#"{"template":"/u/{id}/o"}"#, "/u/7/o", true),
+            (r#"{"template":"/u/{id}/o"}"#, "/u//o", false),
+            (r#"{"template":"/u/{id}/o"}"#, "/u/7/8/o", false),
+            (r#"{"template":"/u/{id}/o"}"#, "/u/7/p", false),
+        ];
+        for (pattern, given, expected) in cases {
+            assert_eq!(
+                path(pattern).unwrap().matches(given.as_bytes()),
+                expected,
+                "{pattern} {given}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_could_never_match_is_refused() {
+        let refused = [
+            r#"{"exact":"a"}"#,
+            r#"{"exact":"/a/../b"}"#,
+            r#"{"prefix":"/%61"}"#,
+            r#"{"prefix":"/a?b"}"#,
+            r#"{"template":"u/{id}"}"#,
+            r#"{"template":"/u/{id"}"#,
+            r#"{"template":"/u/x{id}"}"#,
+            r#"{"template":"/{}"}"#,
+            r#"{"regex":".*"}"#,
+            r#""/a""#,
+        ];
+        for pattern in refused {
+            assert!(path(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn hosts_match_without_port_and_case() {
+        let cases = [
+            ("api.example.com", "API.example.com:8443", true),
+            ("api.example.com", "x.api.example.com", false),
+            ("*.example.com", "api.example.com", true),
+            ("*.example.com", "example.com", false),
+            ("api.example.com", "api.example.com.:443", true),
+            ("*.example.com", "api.example.org", false),
+            ("[::1]", "[::1]:8443", true),
+        ];
+        for (pattern, authority, expected) in cases {
+            let pattern = HostPattern::try_from(pattern.to_owned()).unwrap();
+            assert_eq!(
+                normalise_host(authority.as_bytes()).is_some_and(|host| pattern.matches(&host)),
+                expected,
+                "{pattern:?} {authority}"
+            );
+        }
+        for pattern in ["", "*.", "*", "a b", "a*.com"] {
+            assert!(
+                HostPattern::try_from(pattern.to_owned()).is_err(),
+                "{pattern}"
+            );
+        }
+    }
+}
