@@ -21,10 +21,10 @@ const READ_BYTES: usize = 64 * 1024;
 
 /// Why a connection cannot go on.
 enum Stop {
-    /// Broken, or closed by Envoy: nothing more to say.
-    Gone,
-    /// The transport ended without `close_notify`.
-    Truncated,
+    /// Closed by Envoy: nothing more to say.
+    Closed,
+    /// The transport ended without `close_notify`, in whatever way.
+    CutOff,
     /// TLS failed.
     Tls(Error),
 }
@@ -95,15 +95,21 @@ impl Socket {
             self.send_close_notify(host);
         }
         outcome.close = self.closed.get() || result == Io::Failed;
+        if result == Io::Failed {
+            self.note(&Stop::CutOff);
+        }
         outcome
     }
 
-    /// Envoy closes the connection.
+    /// Envoy closes the connection, or tells that it has ended.
     pub fn close(&self, host: &dyn Host, close: Close) {
         if close == Close::Orderly && self.established.get() && !self.closed.get() {
             self.send_close_notify(host);
         }
-        self.note(&Stop::Gone);
+        if close == Close::ByPeer && !self.peer_closed.get() {
+            self.mark_truncated();
+        }
+        self.note(&Stop::Closed);
         self.closed.set(true);
     }
 
@@ -126,8 +132,7 @@ impl Socket {
         while !self.peer_closed.get() {
             match host.read(buffer) {
                 Io::Again => break,
-                Io::Failed => return Err(Stop::Gone),
-                Io::Done(0) => return Err(Stop::Truncated),
+                Io::Failed | Io::Done(0) => return Err(Stop::CutOff),
                 Io::Done(count) => {
                     self.feed(host, buffer.get(..count).unwrap_or_default(), total)?;
                 }
@@ -142,9 +147,15 @@ impl Socket {
 
     fn feed(&self, host: &dyn Host, mut bytes: &[u8], total: &mut usize) -> Result<(), Stop> {
         while !bytes.is_empty() && !self.peer_closed.get() {
-            self.process(&mut bytes).map_err(Stop::Tls)?;
-            self.establish(host)?;
-            *total += self.deliver(host);
+            let processed = self.process(&mut bytes);
+            if processed.is_ok() {
+                self.establish(host)?;
+            }
+            // Records before a broken one count: a response may be complete with them.
+            if self.established.get() {
+                *total += self.deliver(host);
+            }
+            processed.map_err(Stop::Tls)?;
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ impl Upstream {
         self.proofs.borrow().per_request(token, now, limit)
     }
 
-    /// Notes that the connection ended without `close_notify`.
+    /// Notes that the connection ended without `close_notify`: by FIN, by RST, or by a record that is none.
     pub fn mark_truncated(&self) {
         self.truncated.set(true);
     }

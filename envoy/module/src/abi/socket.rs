@@ -14,8 +14,8 @@ use crate::metrics::{Handshake, count_handshake};
 use crate::socket::{Close, Outcome, Socket};
 use crate::{log, ticker};
 
-/// `close` value of a connection that this side closes.
-const LOCAL_CLOSE: u32 = 1;
+/// `close` value of a connection that the other side has closed, or whose hook asked for its end.
+const REMOTE_CLOSE: u32 = 0;
 
 /// What is told of a connection that came before the files.
 const AWAITED: &str = "certificate, key or authorities are not there yet";
@@ -177,10 +177,10 @@ extern "C" fn envoy_dynamic_module_on_transport_socket_close(
 ) {
     // SAFETY: as for `on_connected`.
     let slot = unsafe { &*slot };
-    let close = if event == LOCAL_CLOSE && !abort {
-        Close::Orderly
-    } else {
-        Close::Abrupt
+    let close = match event {
+        REMOTE_CLOSE => Close::ByPeer,
+        _ if abort => Close::Abrupt,
+        _ => Close::Orderly,
     };
     slot.attempt(|tls| tls.close(&EnvoySocket(socket), close));
 }

@@ -26,7 +26,7 @@ impl Socket {
             waiting::wake();
         }
         if self.closed.get() {
-            Err(Stop::Gone)
+            Err(Stop::Closed)
         } else {
             Ok(())
         }
@@ -85,9 +85,12 @@ impl Socket {
             return;
         }
         let (failure, reason) = match stop {
-            Stop::Gone if self.established.get() => return,
-            Stop::Truncated if self.established.get() => return self.note_truncation(),
-            Stop::Gone | Stop::Truncated => {
+            Stop::Closed if self.established.get() => return,
+            Stop::CutOff if self.established.get() => {
+                let _ = self.failure.set("closed without close_notify".to_owned());
+                return;
+            }
+            Stop::Closed | Stop::CutOff => {
                 (Failure::Closed, "closed during the handshake".to_owned())
             }
             Stop::Tls(error) => (Failure::of(error), words(error)),
@@ -99,9 +102,9 @@ impl Socket {
         }
     }
 
-    /// What came before may not be all.
-    fn note_truncation(&self) {
-        let _ = self.failure.set("closed without close_notify".to_owned());
+    /// What came before may not be all. To be called in `close` and not before: only then has Envoy seen all
+    /// that was delivered, so that a response which is complete by its own framing has ended already.
+    pub(super) fn mark_truncated(&self) {
         if let Some(connection) = self
             .registered
             .get()

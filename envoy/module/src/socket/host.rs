@@ -53,8 +53,10 @@ pub struct Outcome {
 pub enum Close {
     /// This end closes: `close_notify` first.
     Orderly,
-    /// The other end has gone, or a reset is wanted.
+    /// This end closes, and a reset is wanted.
     Abrupt,
+    /// The other end has gone, or broke TLS.
+    ByPeer,
 }
 
 /// Ciphertext that is copied to be sent at once; about a record, for larger ones gain nothing.

@@ -11,13 +11,13 @@ use std::rc::Rc;
 
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore};
+use rustls::{ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, ServerConnection};
 use rustls_pki_types::pem::PemObject;
 
 use super::*;
 use crate::config::Direction;
-use crate::downstream;
 use crate::testing::{Authority, Ends, Says, endpoint, handshake};
+use crate::{downstream, upstream};
 use tls_session_binding_client::exporter;
 
 /// What Envoy does inside `connected`.
@@ -34,6 +34,8 @@ struct Wire {
     connected: Cell<u32>,
     eof: Cell<bool>,
     broken: Cell<bool>,
+    /// Broken as soon as all is read.
+    reset: Cell<bool>,
     /// Calls that moved ciphertext to the kernel.
     sends: Cell<u32>,
     /// Bytes that one read gives at most; 0 means no bound.
@@ -52,6 +54,9 @@ impl Host for Wire {
     fn read(&self, into: &mut [u8]) -> Io {
         let mut bytes = self.to_socket.borrow_mut();
         if self.broken.get() {
+            return Io::Failed;
+        }
+        if bytes.is_empty() && self.reset.get() {
             return Io::Failed;
         }
         if bytes.is_empty() {

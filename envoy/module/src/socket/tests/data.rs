@@ -148,7 +148,11 @@ fn close_notify_ends_the_stream_and_a_bare_end_breaks_the_connection() {
 #[test]
 fn an_orderly_close_says_goodbye_and_an_abrupt_one_does_not() {
     let ends = Ends::new();
-    for (close, said) in [(Close::Orderly, true), (Close::Abrupt, false)] {
+    for (close, said) in [
+        (Close::Orderly, true),
+        (Close::Abrupt, false),
+        (Close::ByPeer, false),
+    ] {
         let pair = Pair::established(&ends);
         pair.socket.close(&pair.wire, close);
         assert_eq!(
@@ -172,4 +176,86 @@ fn the_end_of_what_is_sent_is_announced_after_all_of_it() {
         (state.plaintext_bytes_to_read(), state.peer_has_closed()),
         (10, true)
     );
+}
+
+/// A client's socket whose handshake is done, and the server's end of rustls.
+fn client_socket(ends: &Ends, id: u64) -> (Socket, Wire, ServerConnection) {
+    let socket = Socket::open(ends.client.current().unwrap()).unwrap();
+    let wire = Wire {
+        id,
+        ..Wire::default()
+    };
+    let Connection::Server(mut server) = ends.server.current().unwrap().open().unwrap() else {
+        panic!()
+    };
+    socket.start(&wire);
+    while server.is_handshaking() || server.wants_write() {
+        let bytes = wire.from_socket.take();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            server.process_new_packets().unwrap();
+        }
+        say(&mut server, &wire);
+        socket.read(&wire);
+    }
+    (socket, wire, server)
+}
+
+/// What the server has to say lies on the wire.
+fn say(server: &mut ServerConnection, wire: &Wire) {
+    let mut bytes = Vec::new();
+    while server.wants_write() {
+        server.write_tls(&mut bytes).unwrap();
+    }
+    wire.to_socket.borrow_mut().extend(bytes);
+}
+
+#[test]
+fn however_a_connection_ends_without_close_notify_it_is_cut_off_once_its_data_is_delivered() {
+    let ends = Ends::new();
+    let ways: [(&str, fn(&Wire)); 3] = [
+        ("FIN", |wire| wire.eof.set(true)),
+        ("RST", |wire| wire.reset.set(true)),
+        ("a forged record", |wire| {
+            let forged = [23, 3, 3, 0, 32].into_iter().chain([7; 32]);
+            wire.to_socket.borrow_mut().extend(forged);
+        }),
+    ];
+    for (id, (way, end)) in (100..).zip(ways) {
+        let (socket, wire, mut server) = client_socket(&ends, id);
+        let facts = || upstream::CONNECTIONS.recall(id).unwrap();
+        server.writer().write_all(b"a response").unwrap();
+        say(&mut server, &wire);
+        end(&wire);
+        let outcome = socket.read(&wire);
+        assert_eq!((outcome.bytes, outcome.close), (10, true), "{way}");
+        // Envoy looks at what came before it tells of the end.
+        assert!(!facts().is_truncated(), "{way}");
+        socket.close(&wire, Close::ByPeer);
+        assert!(facts().is_truncated(), "{way}");
+        assert!(!socket.failure().is_empty(), "{way}");
+    }
+}
+
+#[test]
+fn a_connection_whose_peer_said_goodbye_or_that_this_end_closes_is_not_cut_off() {
+    let ends = Ends::new();
+    for (id, goodbye, close) in [
+        (110, true, Close::ByPeer),
+        (111, false, Close::Orderly),
+        (112, false, Close::Abrupt),
+    ] {
+        let (socket, wire, mut server) = client_socket(&ends, id);
+        if goodbye {
+            server.send_close_notify();
+            say(&mut server, &wire);
+            wire.eof.set(true);
+            assert!(socket.read(&wire).end_of_stream);
+        }
+        socket.close(&wire, close);
+        let facts = upstream::CONNECTIONS.recall(id).unwrap();
+        assert!(!facts.is_truncated(), "{close:?}");
+        assert_eq!(socket.failure(), "", "{close:?}");
+    }
 }
