@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`exporter`] | exporter value of a rustls connection | |
 //! | [`signer`] | signs with the private key of the client certificate | |
+//! | [`pem`] | reads certificates and keys, and says what is wrong with them | |
 //! | [`proof`] | makes a session-binding proof | |
 //! | [`proofs`] | the proofs of one connection, signed once per token | |
 //! | `http` | connects, sends requests with token and proof, signs or connects again when that helps | `http` |
@@ -24,6 +25,7 @@ pub mod exporter;
 #[cfg(feature = "http")]
 pub mod http;
 mod jws;
+pub mod pem;
 pub mod proof;
 pub mod proofs;
 pub mod signer;

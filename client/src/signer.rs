@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, SignatureScheme};
 use thiserror::Error;
 use tls_session_binding::digest::CertificateThumbprint;
+
+use crate::pem::{self, PemError};
 
 /// JOSE algorithm, TLS scheme and signature form, in the order in which a key is asked for them.
 const ALGORITHMS: [(&str, SignatureScheme, Form); 5] = [
@@ -58,10 +59,8 @@ impl Signer {
     /// [`SignerError::Pem`] for a file that cannot be read, and the errors of [`Signer::new`].
     pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, SignerError> {
         let chain = certificates_from_pem_file(certificate)?;
-        let key = PrivateKeyDer::from_pem_file(key)
-            .map_err(|error| SignerError::pem("private key", key, &error))?;
-        let certified_key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
-            .map_err(SignerError::from_rustls)?;
+        let key = read("private key", key, pem::private_key)?;
+        let certified_key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())?;
         Self::new(Arc::new(certified_key))
     }
 
@@ -73,11 +72,9 @@ impl Signer {
     pub fn new(certified_key: Arc<CertifiedKey>) -> Result<Self, SignerError> {
         match certified_key.keys_match() {
             Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
-            Err(error) => return Err(SignerError::from_rustls(error)),
+            Err(error) => return Err(error.into()),
         }
-        let leaf = certified_key
-            .end_entity_cert()
-            .map_err(SignerError::from_rustls)?;
+        let leaf = certified_key.end_entity_cert()?;
         let thumbprint = CertificateThumbprint::of_der(leaf);
         let (algorithm, form, key) = ALGORITHMS
             .iter()
@@ -145,17 +142,21 @@ impl fmt::Debug for Signer {
 pub fn certificates_from_pem_file(
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, SignerError> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| SignerError::pem("certificate", path, &error))?;
-    if certificates.is_empty() {
-        return Err(SignerError::pem(
-            "certificate",
-            path,
-            &pem::Error::NoItemsFound,
-        ));
-    }
-    Ok(certificates)
+    read("certificate", path, pem::certificates)
+}
+
+fn read<T>(
+    what: &'static str,
+    path: &Path,
+    parse: impl Fn(&[u8]) -> Result<T, PemError>,
+) -> Result<T, SignerError> {
+    let text = std::fs::read(path).map_err(|error| error.to_string());
+    let parsed = text.and_then(|text| parse(&text).map_err(|error| error.to_string()));
+    parsed.map_err(|problem| SignerError::Pem {
+        what,
+        path: path.to_owned(),
+        problem,
+    })
 }
 
 /// Why certificate and key cannot be used.
@@ -190,20 +191,8 @@ pub enum SignerError {
     Certificate(#[source] rustls::Error),
 }
 
-impl SignerError {
-    fn pem(what: &'static str, path: &Path, error: &pem::Error) -> Self {
-        let problem = match error {
-            pem::Error::NoItemsFound => "it holds none, or only an encrypted one".to_owned(),
-            other => other.to_string(),
-        };
-        Self::Pem {
-            what,
-            path: path.to_owned(),
-            problem,
-        }
-    }
-
-    fn from_rustls(error: rustls::Error) -> Self {
+impl From<rustls::Error> for SignerError {
+    fn from(error: rustls::Error) -> Self {
         match error {
             rustls::Error::InconsistentKeys(_) => Self::KeyMismatch,
             rustls::Error::NoCertificatesPresented => Self::NoCertificate,
@@ -317,12 +306,20 @@ mod tests {
         let refused = Signer::from_pem_files("absent.pem".as_ref(), "absent.key".as_ref());
         assert!(refused.unwrap_err().to_string().contains("absent.pem"));
         let directory = tempfile::tempdir().unwrap();
-        let encrypted = directory.path().join("encrypted.key");
+        let (certificate, encrypted) = (
+            directory.path().join("c.pem"),
+            directory.path().join("encrypted.key"),
+        );
         std::fs::write(&encrypted, pem("ENCRYPTED PRIVATE KEY", &[0; 9])).unwrap();
         let refused = certificates_from_pem_file(&encrypted)
             .unwrap_err()
             .to_string();
-        assert!(refused.ends_with("encrypted.key: it holds none, or only an encrypted one"));
+        assert!(refused.ends_with("encrypted.key: holds no certificate in PEM"));
+        std::fs::write(&certificate, pem("CERTIFICATE", &[0; 9])).unwrap();
+        let refused = Signer::from_pem_files(&certificate, &encrypted)
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("encrypted.key: holds an encrypted private key"));
     }
 
     #[test]

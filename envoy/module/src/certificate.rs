@@ -1,39 +1,43 @@
 //! What a certificate says, once the authorities vouch for it.
 
 use tls_session_binding_client::CertificateThumbprint;
+use x509_cert::TbsCertificate;
 use x509_cert::crl::CertificateList;
-use x509_cert::der::Decode as _;
-use x509_cert::ext::pkix::SubjectAltName;
-use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::der::oid::db::rfc5280::ID_CE_ISSUING_DISTRIBUTION_POINT;
+use x509_cert::der::{Decode as _, Encode as _};
+use x509_cert::ext::pkix::KeyUsage;
 use x509_cert::time::Time;
 
-/// Scheme of the URI in an X.509-SVID.
-const SPIFFE: &str = "spiffe://";
+use crate::spiffe::SpiffeId;
+
+mod names;
+
+use names::Names;
+pub(crate) use names::is_dns_name;
 
 /// Names and times of one certificate.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     subject: String,
-    uris: Vec<String>,
-    dns_names: Vec<String>,
+    names: Names,
+    spiffe_id: Option<SpiffeId>,
     thumbprint: CertificateThumbprint,
     not_after: u64,
 }
 
 impl Certificate {
-    /// Reads the names. It does *not* verify the certificate: that is done before.
+    /// Reads the names. It does *not* verify the certificate.
     ///
     /// # Errors
     /// `Unreadable` for what is no X.509 certificate in DER.
     pub fn of_der(der: &[u8]) -> Result<Self, Unreadable> {
         let parsed = x509_cert::Certificate::from_der(der).map_err(|_| Unreadable)?;
         let body = &parsed.tbs_certificate;
-        let names = body.get::<SubjectAltName>().map_err(|_| Unreadable)?;
-        let names = names.map(|(_, names)| names.0).unwrap_or_default();
+        let names = Names::of(body);
         Ok(Self {
             subject: body.subject.to_string(),
-            uris: names.iter().filter_map(uri).collect(),
-            dns_names: names.iter().filter_map(dns_name).collect(),
+            spiffe_id: spiffe_id(body, &names),
+            names,
             thumbprint: CertificateThumbprint::of_der(der),
             not_after: seconds(body.validity.not_after),
         })
@@ -45,25 +49,23 @@ impl Certificate {
         &self.subject
     }
 
-    /// The SPIFFE ID: the URI of a certificate that has exactly one, as X.509-SVID demands.
+    /// The SPIFFE ID of an X.509-SVID: the only URI of a certificate that may sign neither certificates
+    /// nor revocation lists (X509-SVID section 5.2).
     #[must_use]
-    pub fn spiffe_id(&self) -> Option<&str> {
-        match self.uris.as_slice() {
-            [uri] if uri.starts_with(SPIFFE) => Some(uri),
-            _ => None,
-        }
+    pub fn spiffe_id(&self) -> Option<&SpiffeId> {
+        self.spiffe_id.as_ref()
     }
 
-    /// The URIs among the alternative names.
+    /// The URIs among the alternative names, those without a comma that can be read.
     #[must_use]
     pub fn uris(&self) -> &[String] {
-        &self.uris
+        &self.names.uris
     }
 
-    /// The DNS names among the alternative names.
+    /// The DNS names among the alternative names, those that can be read.
     #[must_use]
     pub fn dns_names(&self) -> &[String] {
-        &self.dns_names
+        &self.names.dns
     }
 
     /// SHA-256 of the whole certificate.
@@ -101,6 +103,22 @@ pub fn next_update(der: &[u8]) -> Result<u64, Unreadable> {
         .ok_or(Unreadable)
 }
 
+/// Which certificates a revocation list is about: its issuer's name, and its distribution point if it
+/// has one (RFC 5280 section 5.2.5), both in DER.
+///
+/// # Errors
+/// `Unreadable` for what is no revocation list in DER.
+pub fn list_scope(der: &[u8]) -> Result<(Vec<u8>, Option<Vec<u8>>), Unreadable> {
+    let parsed = CertificateList::from_der(der).map_err(|_| Unreadable)?;
+    let list = parsed.tbs_cert_list;
+    let mut extensions = list.crl_extensions.iter().flatten();
+    let point = extensions.find(|one| one.extn_id == ID_CE_ISSUING_DISTRIBUTION_POINT);
+    Ok((
+        list.issuer.to_der().map_err(|_| Unreadable)?,
+        point.map(|one| one.extn_value.as_bytes().to_vec()),
+    ))
+}
+
 fn seconds(time: Time) -> u64 {
     time.to_unix_duration().as_secs()
 }
@@ -109,16 +127,20 @@ fn seconds(time: Time) -> u64 {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unreadable;
 
-fn uri(name: &GeneralName) -> Option<String> {
-    match name {
-        GeneralName::UniformResourceIdentifier(uri) => Some(uri.as_str().to_owned()),
+fn spiffe_id(body: &TbsCertificate, names: &Names) -> Option<SpiffeId> {
+    match names.uris.as_slice() {
+        [uri] if names.uri_count == 1 && !may_sign_for_others(body) => SpiffeId::parse(uri),
         _ => None,
     }
 }
 
-fn dns_name(name: &GeneralName) -> Option<String> {
-    match name {
-        GeneralName::DnsName(name) => Some(name.as_str().to_owned()),
-        _ => None,
+/// Whether the key usage is that of an authority, or cannot be read.
+fn may_sign_for_others(body: &TbsCertificate) -> bool {
+    match body.get::<KeyUsage>() {
+        Ok(usage) => usage.is_some_and(|(_, usage)| usage.key_cert_sign() || usage.crl_sign()),
+        Err(_) => true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,10 @@ impl Endpoint {
             Ok((generation, contents.digest()))
         });
         let (current, digest) = match read {
-            Ok((generation, digest)) => (Some(Arc::new(generation)), Some(digest)),
+            Ok((generation, digest)) => {
+                warn(&generation);
+                (Some(Arc::new(generation)), Some(digest))
+            }
             Err(Unusable::NotYet(mistakes)) if config.await_files => {
                 log::info(&format!(
                     "files are awaited, and no handshake is done: {mistakes}"
@@ -124,6 +127,7 @@ impl Endpoint {
         match Generation::new(&self.config, self.direction, contents) {
             Err(unusable) => watch.refuse(Refused::Contents(digest), &unusable),
             Ok(generation) => {
+                warn(&generation);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) =
                     Some(Arc::new(generation));
                 watch.refused = None;
@@ -133,6 +137,12 @@ impl Endpoint {
                 }
             }
         }
+    }
+}
+
+fn warn(generation: &Generation) {
+    for warning in generation.warnings() {
+        log::warn(warning);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use rustls::{CertificateError, Error};
 
+use crate::verifier::NotOfADomain;
+
 /// Reason of a failed handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
@@ -74,6 +76,7 @@ impl Failure {
             Error::NoCertificatesPresented => Self::NoCertificate,
             Error::AlertReceived(_) => Self::Alert,
             Error::InvalidCertificate(error) => Self::of_certificate(error),
+            Error::InvalidCertRevocationList(_) => Self::Revoked,
             _ => Self::Protocol,
         }
     }
@@ -93,6 +96,7 @@ impl Failure {
                 Self::Name
             }
             CertificateError::ApplicationVerificationFailure => Self::NotAllowed,
+            CertificateError::Other(error) if error.0.is::<NotOfADomain>() => Self::NotAllowed,
             _ => Self::Certificate,
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::config::peer::Bundle;
 use crate::config::{Config, Mistakes};
 
 /// What the files hold.
@@ -15,8 +16,8 @@ pub struct Contents {
     pub certificate_chain: Vec<u8>,
     /// `identity.private_key`.
     pub private_key: Vec<u8>,
-    /// `peer.ca`.
-    pub ca: Vec<u8>,
+    /// `peer.ca`, or `peer.trust_domains` in the order of the configuration; `None` is a missing file.
+    pub bundles: Vec<Option<Vec<u8>>>,
     /// `peer.crls`.
     pub crls: Vec<Vec<u8>>,
 }
@@ -30,23 +31,23 @@ impl Contents {
         let identity = &config.identity;
         let certificate_chain = read("identity.certificate_chain", &identity.certificate_chain);
         let private_key = read("identity.private_key", &identity.private_key);
-        let ca = read("peer.ca", &config.peer.ca);
+        let bundles: Vec<_> = config.peer.bundles.iter().map(read_bundle).collect();
         let crls: Vec<_> = config
             .peer
             .crls
             .iter()
             .map(|path| read("peer.crls", path))
             .collect();
-        let all = [&certificate_chain, &private_key, &ca];
-        let unusable = all.into_iter().chain(&crls);
-        let wrong = unusable.filter_map(|file| file.as_ref().err());
+        let all = [&certificate_chain, &private_key].into_iter().chain(&crls);
+        let unusable = all.filter_map(|file| file.as_ref().err());
+        let wrong = unusable.chain(bundles.iter().filter_map(|file| file.as_ref().err()));
         if let Some(wrong) = wrong.into_iter().find(|one| !one.may_pass()) {
             return Err(wrong.clone());
         }
         Ok(Self {
             certificate_chain: certificate_chain?,
             private_key: private_key?,
-            ca: ca?,
+            bundles: bundles.into_iter().collect::<Result<_, _>>()?,
             crls: crls.into_iter().collect::<Result<_, _>>()?,
         })
     }
@@ -54,10 +55,13 @@ impl Contents {
     /// A digest that differs when any of the contents does.
     #[must_use]
     pub fn digest(&self) -> [u8; 32] {
-        let parts = [&self.certificate_chain, &self.private_key, &self.ca];
+        let identity = [&self.certificate_chain, &self.private_key].map(Some);
+        let bundles = self.bundles.iter().map(Option::as_ref);
+        let crls = self.crls.iter().map(Some);
         let mut hash = Sha256::new();
-        for part in parts.into_iter().chain(&self.crls) {
-            hash.update(Sha256::digest(part));
+        for part in identity.into_iter().chain(bundles).chain(crls) {
+            // A digest is never zero.
+            hash.update(part.map_or_else(Default::default, Sha256::digest));
         }
         hash.finalize().into()
     }
@@ -117,7 +121,7 @@ impl Stamps {
         ];
         let files = files
             .into_iter()
-            .chain([&config.peer.ca])
+            .chain(config.peer.bundles.iter().map(|bundle| &bundle.path))
             .chain(&config.peer.crls);
         Self(files.map(|path| stamp(path).ok()).collect())
     }
@@ -131,6 +135,18 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
         size: metadata.size(),
         modified: (metadata.mtime(), metadata.mtime_nsec()),
     })
+}
+
+/// A trust domain without its file is closed, and the others are not: `None`.
+fn read_bundle(bundle: &Bundle) -> Result<Option<Vec<u8>>, Unusable> {
+    if bundle.domain.is_some() && is_missing(&bundle.path) {
+        return Ok(None);
+    }
+    read(&bundle.key(), &bundle.path).map(Some)
+}
+
+fn is_missing(path: &Path) -> bool {
+    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn read(key: &str, path: &Path) -> Result<Vec<u8>, Unusable> {

@@ -6,18 +6,22 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ClientConnection, Connection, Error, ServerConfig, ServerConnection};
+use rustls::{
+    ClientConfig, ClientConnection, Connection, Error, RootCertStore, ServerConfig,
+    ServerConnection,
+};
 use rustls_pki_types::ServerName;
 use tls_session_binding_client::signer::Signer;
 
-use crate::config::peer::Presence;
 use crate::config::{Config, Direction, Mistakes};
 use crate::files::{Contents, Unusable};
-use crate::verifier::{ClientVerifier, Memo, Recheck, ServerVerifier, no_name};
+use crate::verifier::{ClientVerifier, Memo, Recheck, ServerVerifier, Trust, no_name};
 
+mod authorities;
 mod material;
 
-use material::{Trust, certified_key, expiry, mistake};
+use authorities::{Lists, Material};
+use material::{certified_key, expiry, mistake};
 
 /// Identity, authorities and lists as they were when the files were read.
 ///
@@ -26,6 +30,7 @@ pub struct Generation {
     role: Role,
     recheck: Arc<dyn Recheck>,
     expires_at: u64,
+    warnings: Vec<String>,
 }
 
 enum Role {
@@ -50,15 +55,16 @@ impl Generation {
         let provider = Arc::new(config.tls.provider());
         let key = Arc::new(certified_key(contents, &provider)?);
         let expires_at = expiry(&key)?;
-        let trust = Trust::read(contents)?;
+        let material = Material::read(config, contents)?;
         let (role, recheck) = match direction {
-            Direction::Downstream => server(config, provider, key, trust)?,
-            Direction::Upstream => client(config, provider, key, trust)?,
+            Direction::Downstream => server(config, provider, key, &material)?,
+            Direction::Upstream => client(config, provider, key, &material)?,
         };
         Ok(Self {
             role,
             recheck,
             expires_at,
+            warnings: material.warnings,
         })
     }
 
@@ -101,6 +107,12 @@ impl Generation {
         }
     }
 
+    /// What an operator should know of the files, though they are in use.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// When the own certificate expires, in seconds since the epoch.
     #[must_use]
     pub fn expires_at(&self) -> u64 {
@@ -112,21 +124,19 @@ fn server(
     config: &Config,
     provider: Arc<CryptoProvider>,
     key: Arc<CertifiedKey>,
-    trust: Trust,
+    material: &Material,
 ) -> Result<(Role, Arc<dyn Recheck>), Mistakes> {
-    let memo = Memo::new(&trust.crls);
-    let mut authorities =
-        WebPkiClientVerifier::builder_with_provider(trust.roots, Arc::clone(&provider))
-            .with_crls(trust.crls)
-            .enforce_revocation_expiration();
-    if config.peer.certificate == Presence::Optional {
-        authorities = authorities.allow_unauthenticated();
-    }
-    let authorities = authorities
-        .build()
-        .map_err(|error| mistake("peer", error))?;
-    let allow = config.peer.allow.clone();
-    let verifier = Arc::new(ClientVerifier::new(authorities, allow, memo));
+    let verifier = |roots, lists| {
+        let made = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .with_crls(lists)
+            .enforce_revocation_expiration()
+            .build();
+        made.map_err(|error| mistake("peer", error))
+    };
+    let trust = trust(config, &provider, material, verifier)?;
+    let hints = material.roots().flat_map(RootCertStore::subjects).collect();
+    let presence = config.peer.certificate;
+    let verifier = Arc::new(ClientVerifier::new(trust, presence, hints));
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&config.tls.versions)
         .map_err(|error| mistake("tls", error))?
@@ -151,24 +161,20 @@ fn client(
     config: &Config,
     provider: Arc<CryptoProvider>,
     key: Arc<CertifiedKey>,
-    trust: Trust,
+    material: &Material,
 ) -> Result<(Role, Arc<dyn Recheck>), Mistakes> {
     let signer =
         Signer::new(Arc::clone(&key)).map_err(|error| mistake("identity.private_key", error))?;
-    let memo = Memo::new(&trust.crls);
-    let authorities =
-        WebPkiServerVerifier::builder_with_provider(trust.roots, Arc::clone(&provider))
-            .with_crls(trust.crls)
+    let verifier = |roots, lists| {
+        let made = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
+            .with_crls(lists)
             .enforce_revocation_expiration()
-            .build()
-            .map_err(|error| mistake("peer", error))?;
+            .build();
+        made.map_err(|error| mistake("peer", error))
+    };
+    let trust = trust(config, &provider, material, verifier)?;
     let name = config.peer.server_name.clone();
-    let verifier = Arc::new(ServerVerifier::new(
-        authorities,
-        name.clone(),
-        config.peer.allow.clone(),
-        memo,
-    ));
+    let verifier = Arc::new(ServerVerifier::new(trust, name.clone()));
     let mut client = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&config.tls.versions)
         .map_err(|error| mistake("tls", error))?
@@ -180,13 +186,27 @@ fn client(
     if !config.tls.resumption {
         client.resumption = Resumption::disabled();
     }
-    let name = name.unwrap_or_else(no_name);
+    let name = config.peer.sni.clone().or(name).unwrap_or_else(no_name);
     let role = Role::Client {
         config: Arc::new(client),
         name,
         signer: Arc::new(signer),
     };
     Ok((role, verifier))
+}
+
+fn trust<V: ?Sized>(
+    config: &Config,
+    provider: &CryptoProvider,
+    material: &Material,
+    verifier: impl Fn(Arc<RootCertStore>, Lists) -> Result<Arc<V>, Mistakes>,
+) -> Result<Trust<V>, Mistakes> {
+    Ok(Trust {
+        authorities: material.authorities(verifier)?,
+        allow: config.peer.allow.clone(),
+        algorithms: provider.signature_verification_algorithms,
+        memo: Memo::new(&material.lists),
+    })
 }
 
 fn alpn(config: &Config) -> Vec<Vec<u8>> {

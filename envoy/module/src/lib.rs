@@ -27,6 +27,7 @@ pub mod prover;
 pub mod publish;
 pub mod registry;
 pub mod socket;
+pub mod spiffe;
 pub mod ticker;
 pub mod upstream;
 pub mod verifier;

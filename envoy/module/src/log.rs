@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 pub enum Level {
     /// Something happened as it should.
     Info,
+    /// Something is probably not as the operator wants it.
+    Warning,
     /// Something needs the operator.
     Error,
 }
@@ -24,6 +26,11 @@ pub fn to(sink: Sink) {
 /// Writes a line about something that needs the operator.
 pub fn error(line: &str) {
     write(Level::Error, line);
+}
+
+/// Writes a line about something that is probably not as the operator wants it.
+pub fn warn(line: &str) {
+    write(Level::Warning, line);
 }
 
 /// Writes a line about something that happened as it should.

@@ -10,6 +10,7 @@ use tls_session_binding::certificate::NOT_PRESENTED;
 use crate::certificate::Certificate;
 use crate::config::Mistakes;
 use crate::downstream::{CONNECTIONS, Downstream};
+use crate::spiffe::SpiffeId;
 
 /// Key of the exporter value: base64url without padding.
 pub const EXPORTER: &str = "tls_session_binding.exporter";
@@ -87,7 +88,10 @@ fn publish_certificate(filter: &dyn FilterState, facts: &Downstream) {
     };
     filter.set(
         SPIFFE_ID,
-        certificate.spiffe_id().unwrap_or_default().as_bytes(),
+        certificate
+            .spiffe_id()
+            .map_or("", SpiffeId::as_str)
+            .as_bytes(),
     );
     filter.set(DNS_NAMES, certificate.dns_names().join(",").as_bytes());
     filter.set(SUBJECT, certificate.subject().as_bytes());

@@ -40,13 +40,20 @@ impl Files {
 
     /// A configuration with these files; `peer` and `tls` are more members, with a comma in front.
     pub(crate) fn config(&self, peer: &str, tls: &str) -> String {
+        self.config_of(
+            &format!(r#""ca": {} {peer}"#, quoted(&self.path("ca.pem"))),
+            tls,
+        )
+    }
+
+    /// A configuration with this identity and all members of `peer`.
+    pub(crate) fn config_of(&self, peer: &str, tls: &str) -> String {
         let path = |name: &str| quoted(&self.path(name));
         format!(
             r#"{{"identity": {{"certificate_chain": {}, "private_key": {}}},
-                "peer": {{"ca": {} {peer}}}, "tls": {{"resumption": true {tls}}}}}"#,
+                "peer": {{{peer}}}, "tls": {{"resumption": true {tls}}}}}"#,
             path("chain.pem"),
             path("key.pem"),
-            path("ca.pem"),
         )
     }
 }

@@ -4,19 +4,23 @@
 //! does not verify that again. [`Recheck`] does, against what is asked for now. Authorities, lists and
 //! names of a verifier never change, so it remembers for a while what it accepted: see [`Memo`].
 
-use std::sync::Arc;
+use std::fmt;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::certificate::Certificate;
 use crate::config::allow::AllowList;
+use crate::config::peer::Presence;
 
+mod authorities;
 mod memo;
 
+pub use authorities::{Authorities, Judges, NotOfADomain};
 pub use memo::Memo;
 
 /// Verifies the certificate chain that a resumed session was established with.
@@ -28,22 +32,68 @@ pub trait Recheck: Send + Sync {
     fn recheck(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<(), Error>;
 }
 
+/// What the verification of both ends has in common.
+pub struct Trust<V: ?Sized> {
+    /// Who vouches for the other end.
+    pub authorities: Authorities<V>,
+    /// Who it may be.
+    pub allow: AllowList,
+    /// Signatures that count in a handshake.
+    pub algorithms: WebPkiSupportedAlgorithms,
+    /// What was accepted a moment ago.
+    pub memo: Memo,
+}
+
+impl<V: ?Sized> Trust<V> {
+    /// Accepts a chain of an accepted name that one of the judges accepts: those of the leaf's own trust
+    /// domain, if authorities go by domain.
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+        judge: impl Fn(&V) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        self.memo.verify(leaf, intermediates, now, || {
+            let certificate = Certificate::of_der(leaf)
+                .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+            self.authorities.of(&certificate)?.verdict(judge)?;
+            if self.allow.admits(&certificate) {
+                return Ok(certificate);
+            }
+            Err(Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            ))
+        })
+    }
+}
+
+impl<V: ?Sized> fmt::Debug for Trust<V> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Trust").finish_non_exhaustive()
+    }
+}
+
 /// Verifies clients.
 #[derive(Debug)]
 pub struct ClientVerifier {
-    authorities: Arc<dyn ClientCertVerifier>,
-    allow: AllowList,
-    memo: Memo,
+    trust: Trust<dyn ClientCertVerifier>,
+    presence: Presence,
+    hints: Vec<DistinguishedName>,
 }
 
 impl ClientVerifier {
-    /// Accepts clients that `authorities` accepts and that are on the list.
+    /// Accepts clients that `trust` accepts; `hints` name the authorities to those who ask.
     #[must_use]
-    pub fn new(authorities: Arc<dyn ClientCertVerifier>, allow: AllowList, memo: Memo) -> Self {
+    pub fn new(
+        trust: Trust<dyn ClientCertVerifier>,
+        presence: Presence,
+        hints: Vec<DistinguishedName>,
+    ) -> Self {
         Self {
-            authorities,
-            allow,
-            memo,
+            trust,
+            presence,
+            hints,
         }
     }
 }
@@ -58,16 +108,12 @@ impl Recheck for ClientVerifier {
 }
 
 impl ClientCertVerifier for ClientVerifier {
-    fn offer_client_auth(&self) -> bool {
-        self.authorities.offer_client_auth()
-    }
-
     fn client_auth_mandatory(&self) -> bool {
-        self.authorities.client_auth_mandatory()
+        self.presence == Presence::Required
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.authorities.root_hint_subjects()
+        &self.hints
     }
 
     fn verify_client_cert(
@@ -76,10 +122,8 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.memo.verify(leaf, intermediates, now, || {
-            self.authorities
-                .verify_client_cert(leaf, intermediates, now)?;
-            admit(&self.allow, leaf)
+        self.trust.verify(leaf, intermediates, now, |judge| {
+            judge.verify_client_cert(leaf, intermediates, now).map(drop)
         })?;
         Ok(ClientCertVerified::assertion())
     }
@@ -90,8 +134,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities
-            .verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.trust.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -100,40 +143,26 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities
-            .verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.trust.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.supported_verify_schemes()
+        self.trust.algorithms.supported_schemes()
     }
 }
 
 /// Verifies servers.
 #[derive(Debug)]
 pub struct ServerVerifier {
-    authorities: Arc<WebPkiServerVerifier>,
+    trust: Trust<WebPkiServerVerifier>,
     name: Option<ServerName<'static>>,
-    allow: AllowList,
-    memo: Memo,
 }
 
 impl ServerVerifier {
-    /// Accepts servers that `authorities` accepts, that have `name` if there is one, and that are on
-    /// the list.
+    /// Accepts servers that `trust` accepts and that have `name` if there is one.
     #[must_use]
-    pub fn new(
-        authorities: Arc<WebPkiServerVerifier>,
-        name: Option<ServerName<'static>>,
-        allow: AllowList,
-        memo: Memo,
-    ) -> Self {
-        Self {
-            authorities,
-            name,
-            allow,
-            memo,
-        }
+    pub fn new(trust: Trust<WebPkiServerVerifier>, name: Option<ServerName<'static>>) -> Self {
+        Self { trust, name }
     }
 
     fn verify(
@@ -142,9 +171,8 @@ impl ServerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
-        self.memo.verify(leaf, intermediates, now, || {
-            self.verify_chain(leaf, intermediates, now)?;
-            admit(&self.allow, leaf)
+        self.trust.verify(leaf, intermediates, now, |judge| {
+            self.verify_chain(judge, leaf, intermediates, now)
         })
     }
 
@@ -152,15 +180,13 @@ impl ServerVerifier {
     /// holds, and where no name is asked for, only the list decides.
     fn verify_chain(
         &self,
+        judge: &WebPkiServerVerifier,
         leaf: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), Error> {
         let name = self.name.clone().unwrap_or_else(no_name);
-        let verified = self
-            .authorities
-            .verify_server_cert(leaf, intermediates, &name, &[], now);
-        match verified {
+        match judge.verify_server_cert(leaf, intermediates, &name, &[], now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if self.name.is_none() => Ok(()),
@@ -196,8 +222,7 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities
-            .verify_tls12_signature(message, certificate, signature)
+        verify_tls12_signature(message, certificate, signature, &self.trust.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -206,12 +231,11 @@ impl ServerCertVerifier for ServerVerifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.authorities
-            .verify_tls13_signature(message, certificate, signature)
+        verify_tls13_signature(message, certificate, signature, &self.trust.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.authorities.supported_verify_schemes()
+        self.trust.algorithms.supported_schemes()
     }
 }
 
@@ -220,17 +244,6 @@ impl ServerCertVerifier for ServerVerifier {
 #[must_use]
 pub fn no_name() -> ServerName<'static> {
     ServerName::from(std::net::IpAddr::from([0, 0, 0, 0]))
-}
-
-fn admit(allow: &AllowList, leaf: &CertificateDer<'_>) -> Result<Certificate, Error> {
-    let certificate = Certificate::of_der(leaf)
-        .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
-    if allow.admits(&certificate) {
-        return Ok(certificate);
-    }
-    Err(Error::InvalidCertificate(
-        CertificateError::ApplicationVerificationFailure,
-    ))
 }
 
 #[cfg(test)]

@@ -39,6 +39,7 @@ extern "C" fn envoy_dynamic_module_on_program_init() -> *const c_char {
 fn write_log(level: Level, line: &str) {
     let level = match level {
         Level::Info => 2,
+        Level::Warning => 3,
         Level::Error => 4,
     };
     // SAFETY: Envoy copies the line before the call returns.

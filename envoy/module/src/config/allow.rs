@@ -3,42 +3,40 @@
 use tls_session_binding_client::CertificateThumbprint;
 
 use super::section::Section;
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, is_dns_name};
+use crate::spiffe::SpiffeId;
 
 /// Who is accepted: a certificate that matches one entry of any of the lists.
 #[derive(Debug, Clone, Default)]
 pub struct AllowList {
-    spiffe_ids: Vec<String>,
+    spiffe_ids: Vec<SpiffeId>,
     dns_names: Vec<String>,
     thumbprints: Vec<CertificateThumbprint>,
 }
 
 impl AllowList {
     pub(super) fn read(section: &mut Section<'_>) -> Self {
-        let spiffe_ids: Vec<String> = section
-            .value("spiffe_ids", "a list of SPIFFE IDs")
-            .unwrap_or_default();
-        for id in spiffe_ids.iter().filter(|id| !id.starts_with("spiffe://")) {
-            section.mistake(
-                "spiffe_ids",
-                &format!("`{id}` does not begin with `spiffe://`"),
-            );
-        }
-        let dns_names = section
-            .value("dns_names", "a list of DNS names")
-            .unwrap_or_default();
-        let texts: Vec<String> = section
-            .value("thumbprints", "a list of base64url SHA-256 thumbprints")
-            .unwrap_or_default();
-        let thumbprints = texts
-            .iter()
-            .filter_map(|text| thumbprint(section, text))
-            .collect();
+        let spiffe_ids = entries(section, "spiffe_ids", "SPIFFE IDs", SpiffeId::parse);
+        let dns_names = entries(section, "dns_names", "DNS names", |name| {
+            is_dns_name(name).then(|| name.to_owned())
+        });
+        let thumbprints = entries(
+            section,
+            "thumbprints",
+            "base64url SHA-256 thumbprints",
+            |text| CertificateThumbprint::parse(text.as_bytes()).ok(),
+        );
         Self {
             spiffe_ids,
             dns_names,
             thumbprints,
         }
+    }
+
+    /// The SPIFFE IDs on the list.
+    #[must_use]
+    pub fn spiffe_ids(&self) -> &[SpiffeId] {
+        &self.spiffe_ids
     }
 
     /// Whether there is no entry, so that everyone is accepted.
@@ -53,7 +51,7 @@ impl AllowList {
         self.is_empty()
             || certificate
                 .spiffe_id()
-                .is_some_and(|id| self.spiffe_ids.iter().any(|one| one == id))
+                .is_some_and(|id| self.spiffe_ids.contains(id))
             || certificate
                 .dns_names()
                 .iter()
@@ -68,13 +66,22 @@ impl AllowList {
     }
 }
 
-fn thumbprint(section: &Section<'_>, text: &str) -> Option<CertificateThumbprint> {
-    let parsed = CertificateThumbprint::parse(text.as_bytes()).ok();
-    if parsed.is_none() {
-        section.mistake(
-            "thumbprints",
-            &format!("`{text}` is not base64url of a SHA-256 digest"),
-        );
-    }
-    parsed
+/// The member `key`: a list of texts, each read by `parse`. One that nothing could match is a mistake.
+fn entries<T>(
+    section: &mut Section<'_>,
+    key: &str,
+    what: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Vec<T> {
+    let texts: Vec<String> = section
+        .value(key, &format!("a list of {what}"))
+        .unwrap_or_default();
+    let parse = |text: &String| {
+        let parsed = parse(text);
+        if parsed.is_none() {
+            section.mistake(key, &format!("`{text}` is none of the {what}"));
+        }
+        parsed
+    };
+    texts.iter().filter_map(parse).collect()
 }

@@ -58,7 +58,7 @@ impl Config {
             let await_files = config.value("await_files", "true or false");
             Some(Self {
                 identity: identity?,
-                peer: peer?,
+                peer,
                 tls,
                 await_files: await_files.unwrap_or(false),
             })

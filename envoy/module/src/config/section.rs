@@ -91,9 +91,19 @@ impl<'a> Section<'a> {
         value
     }
 
+    /// Whether there is a member `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.members.contains_key(key)
+    }
+
+    /// The names of the members that nobody took yet.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.members.keys().cloned().collect()
+    }
+
     /// The member `key`, which must be there.
     pub(super) fn required<T: DeserializeOwned>(&mut self, key: &str, expected: &str) -> Option<T> {
-        if !self.members.contains_key(key) {
+        if !self.has(key) {
             self.mistake(key, &format!("is missing: expected {expected}"));
         }
         self.value(key, expected)

@@ -1,7 +1,7 @@
 //! Authorities and the certificates that they issue.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, PublicKeyData,
     RevocationReason, RevokedCertParams, SanType, SerialNumber,
 };
@@ -32,6 +32,9 @@ pub(crate) struct Says {
     pub(crate) valid: (i64, i64),
     pub(crate) serial: u64,
     pub(crate) usages: Vec<ExtendedKeyUsagePurpose>,
+    pub(crate) key_usages: Vec<KeyUsagePurpose>,
+    /// Alternative names as tag and bytes, in place of `names`.
+    pub(crate) raw_names: Vec<(u8, &'static [u8])>,
 }
 
 impl Default for Says {
@@ -46,13 +49,23 @@ impl Default for Says {
                 ExtendedKeyUsagePurpose::ClientAuth,
                 ExtendedKeyUsagePurpose::ServerAuth,
             ],
+            key_usages: vec![KeyUsagePurpose::DigitalSignature],
+            raw_names: Vec::new(),
         }
     }
 }
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
-        let (params, key) = authority(name);
+        Self::of_domain(name, "")
+    }
+
+    /// An authority that says of itself that it is of this URI's trust domain.
+    pub(crate) fn of_domain(name: &str, uri: &str) -> Self {
+        let (mut params, key) = authority(name);
+        if !uri.is_empty() {
+            params.subject_alt_names = vec![alternative_name(uri)];
+        }
         let pem = params.self_signed(&key).unwrap().pem();
         Self {
             pem,
@@ -93,11 +106,13 @@ impl Authority {
                 .distinguished_name
                 .push(DnType::CommonName, says.subject);
         }
-        params.subject_alt_names = says
-            .names
-            .iter()
-            .map(|name| alternative_name(name))
-            .collect();
+        if says.raw_names.is_empty() {
+            let names = says.names.iter().map(|name| alternative_name(name));
+            params.subject_alt_names = names.collect();
+        } else {
+            params.custom_extensions.push(raw_names(&says.raw_names));
+        }
+        params.key_usages.clone_from(&says.key_usages);
         params.extended_key_usages.clone_from(&says.usages);
         params.not_before = OffsetDateTime::now_utc() + DAY * i32::try_from(says.valid.0).unwrap();
         params.not_after = OffsetDateTime::now_utc() + DAY * i32::try_from(says.valid.1).unwrap();
@@ -130,6 +145,17 @@ fn authority(name: &str) -> (CertificateParams, KeyPair) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     (params, KeyPair::generate().unwrap())
+}
+
+/// All together are shorter than 128 bytes, so each length is one byte.
+fn raw_names(names: &[(u8, &[u8])]) -> CustomExtension {
+    let short = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let each = names.iter();
+    let all = each.flat_map(|(tag, name)| [&[*tag, short(name)], *name].concat());
+    let all: Vec<u8> = all.collect();
+    assert!(all.len() < 128);
+    let content = [&[0x30, short(&all)], all.as_slice()].concat();
+    CustomExtension::from_oid_content(&[2, 5, 29, 17], content)
 }
 
 fn alternative_name(name: &str) -> SanType {

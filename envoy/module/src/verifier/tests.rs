@@ -1,12 +1,25 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::{Connection, HandshakeKind};
+use rustls_pki_types::pem::PemObject as _;
 
 use super::*;
 use crate::config::Direction;
 use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::testing::{Authority, Ends, Files, Leaf, Says, endpoint, handshake};
+
+mod domains;
+mod lists;
+
+/// What an end with this generation says of a chain.
+fn verdict(endpoint: &Endpoint, chain: &[&[u8]]) -> Result<(), Failure> {
+    let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(*der)).collect();
+    let generation = endpoint.current().unwrap();
+    let verdict = generation.recheck().recheck(&chain, UnixTime::now());
+    verdict.map_err(|error| Failure::of(&error))
+}
 
 /// How a client with this `peer` takes a server with this certificate.
 fn judge(
