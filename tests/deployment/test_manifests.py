@@ -29,7 +29,7 @@ def one(kind, *parts):
 
 
 def statistics():
-    return one("ConfigMap", "istio", "verifier")["data"]["custom_bootstrap.json"]
+    return one("ConfigMap", "istio", "statistics")["data"]["custom_bootstrap.json"]
 
 
 def every_mapping(value):

@@ -174,7 +174,9 @@ class Pod(contextlib.ExitStack):
 
     def resource(self, container, source):
         group, name = source["resource"].split(".")
-        number, suffix = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", container["resources"][group][name]).groups()
+        # Without a limit it is what the node has.
+        asked = container.get("resources", {}).get(group, {}).get(name) or {"cpu": "2", "memory": "4Gi"}[name]
+        number, suffix = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", asked).groups()
         amount = float(number) * SUFFIXES[suffix]
         return str(max(1, int(-(-amount // float(source.get("divisor", "1") or 1)))))
 

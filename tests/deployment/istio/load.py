@@ -29,7 +29,8 @@ class Load:
             self.over.wait(self.pause)
 
     def ask_good(self):
-        return self.mesh.ask(self.token).status
+        answer = self.mesh.ask(self.token)
+        return 200 if answer.status == 200 else f"{answer.status} {answer.error} {answer.body[:100]}"
 
     def ask_stolen(self):
         """On new connections, for new configuration is for those, and with the client's token of that moment."""

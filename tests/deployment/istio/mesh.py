@@ -71,25 +71,26 @@ def without_the_thief():
 
 
 def endpoints(pod, address, name="service", port=8080):
-    target = {"kind": "Pod", "name": pod, "namespace": "shop"}
+    """Where a Service's Pod is; without a Pod, the address alone, outside the mesh."""
+    target = {"targetRef": {"kind": "Pod", "name": pod, "namespace": "shop"}} if pod else {}
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
         "metadata": {"name": name, "labels": {"kubernetes.io/service-name": name}},
         "addressType": "IPv4",
         "ports": [{"name": "http", "port": port, "protocol": "TCP"}],
-        "endpoints": [{"addresses": [address], "conditions": {"ready": True}, "targetRef": target}],
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}} | target],
     }
 
 
-def kustomization(directory, resources, components, patches=()):
+def kustomization(directory, resources, components, patches=(), namespace="shop"):
     """What an operator writes, built by kustomize: the shipped components on resources of one's own."""
     directory.mkdir(parents=True)
     shipped = directory / "shipped"
     shutil.copytree(SHIPPED, shipped)
     directory.joinpath("resources.yaml").write_text(yaml.safe_dump_all(resources))
     file = {
-        "namespace": "shop",
+        "namespace": namespace,
         "resources": ["resources.yaml"],
         "components": [f"shipped/{name}" for name in components],
         "patches": list(patches),
@@ -168,23 +169,26 @@ class Mesh(contextlib.ExitStack):
         stack.until(lambda: self.ask(self.token()).status == 200, "the first good request", 60)
 
     def start(self, name):
-        """What the controllers of a Deployment and a kubelet do: one Pod from the template, run."""
+        pod = self.pod(self.templates[name], name, ADDRESSES[name])
+        if name == "service":
+            self.cluster.apply(endpoints(pod.name, pod.address))
+        self.pods[name] = pod
+        return self.enter_context(pod)
+
+    def pod(self, template, name, address, namespace="shop"):
+        """What the controllers of a Deployment do: one Pod from the template, which then can be run."""
         self.started += 1
-        template = self.templates[name]
         metadata = template["metadata"] | {"name": f"{name}-{self.started}"}
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-        self.cluster.kubectl("create", "--namespace", "shop", "-f", "-", manifest=[pod])
-        running = Pod(self.cluster, metadata["name"], ADDRESSES[name], self.image())
-        self.pods[name] = running
-        if name == "service":
-            self.cluster.apply(endpoints(metadata["name"], ADDRESSES[name]))
-        self.enter_context(running)
-        return running
+        self.cluster.kubectl("create", "--namespace", namespace, "-f", "-", manifest=[pod])
+        return Pod(self.cluster, metadata["name"], address, self.image(), namespace)
 
     def stop(self, name):
-        pod = self.pods.pop(name)
+        self.end(self.pods.pop(name))
+
+    def end(self, pod):
         pod.close()
-        self.cluster.kubectl("delete", "pod", pod.name, "--namespace", "shop", "--grace-period", "0", "--force")
+        self.cluster.kubectl("delete", "pod", pod.name, "--namespace", pod.where, "--grace-period", "0", "--force")
 
     def image(self):
         """The proxy's image: Istio's agent and bootstrap template, stock Envoy, the module and the filter."""

@@ -57,16 +57,17 @@ class LiveChanges(unittest.TestCase):
         self.assertEqual(load.lost(), [])
 
     def test_from_observe_to_enforce_loses_nothing_and_refuses_thefts_from_then_on(self):
-        observing = self.mesh.build(("verifier", "client", "observe"))
-        enforcing = self.mesh.manifests
         kinds = ("WasmPlugin", "EnvoyFilter")
-        self.mesh.cluster.apply(*[one for one in observing if one["kind"] in kinds])
-        self.addCleanup(lambda: self.mesh.cluster.apply(*[one for one in enforcing if one["kind"] in kinds]))
-        stack.until(lambda: self.mesh.steal(self.mesh.token()).status == 200, "a theft that is only observed", 60)
-        stack.until(lambda: value(self.mesh.statistics(), "session_binding_observed") > 0, "its count", 30)
+        observing = [one for one in self.mesh.build(("verifier", "client", "observe")) if one["kind"] in kinds]
+        enforcing = [one for one in self.mesh.manifests if one["kind"] in kinds]
+        self.addCleanup(lambda: self.mesh.cluster.apply(*enforcing))
         with Load(self.mesh) as load:
             time.sleep(1)
-            self.mesh.cluster.apply(*[one for one in enforcing if one["kind"] in kinds])
+            self.mesh.cluster.apply(*observing)
+            stack.until(lambda: load.ask_stolen() == 200, "a theft that is only observed", 60)
+            stack.until(lambda: value(self.mesh.statistics(), "session_binding_observed") > 0, "its count", 30)
+            time.sleep(2)
+            self.mesh.cluster.apply(*enforcing)
             stack.until(lambda: load.ask_stolen() == 401, "the first theft refused", 60)
             enforced = time.monotonic() - load.began
             time.sleep(3)
@@ -87,7 +88,10 @@ class LiveChanges(unittest.TestCase):
         try:
             stack.until(lambda: self.mesh.ask(self.mesh.token()).status == 403, "refusals without the plugin", 60)
             self.assertNotEqual(self.mesh.steal(self.mesh.token()).status, 200)
-            self.assertGreater(value(self.mesh.statistics(), "envoy_http_rbac_denied"), 0)
+            admitted = value(self.mesh.statistics(), "session_binding_admitted")
+            self.assertNotEqual(self.mesh.ask(self.mesh.token()).status, 200)
+            time.sleep(1)
+            self.assertEqual(value(self.mesh.statistics(), "session_binding_admitted"), admitted)
         finally:
             self.mesh.cluster.apply(removed)
             stack.until(lambda: self.mesh.ask(self.mesh.token()).status == 200, "good requests with the plugin", 60)
