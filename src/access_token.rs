@@ -9,7 +9,7 @@ use crate::claims::TokenClaims;
 use crate::digest::AccessTokenHash;
 use crate::error::ClientFault;
 use crate::json;
-use crate::limits::MAX_ACCESS_TOKEN_BYTES;
+use crate::limits::{MAX_ACCESS_TOKEN_BYTES, MAX_TOKEN_JSON_DEPTH};
 use crate::proof;
 
 /// A presented access token. It is a secret: `Debug` shows nothing of it.
@@ -65,7 +65,8 @@ impl<'a> AccessToken<'a> {
     pub fn claims(&self) -> Result<TokenClaims, ClientFault> {
         let unreadable = ClientFault::AccessTokenUnreadable;
         let parts = Parts::of(self.0).ok_or(unreadable)?;
-        let header: Header = json::parse_object(&parts.header).map_err(|_| unreadable)?;
+        let header: Header = json::parse_object_of_depth(&parts.header, MAX_TOKEN_JSON_DEPTH)
+            .map_err(|_| unreadable)?;
         if header.typ.is_some_and(|typ| proof::is_proof_type(&typ)) {
             return Err(unreadable);
         }

@@ -13,8 +13,8 @@ pub enum Algorithm {
     /// ECDSA over P-384 with SHA-384.
     #[serde(rename = "ES384")]
     Es384,
-    /// Ed25519 (RFC 8037); `EdDSA` with another curve does not exist here.
-    #[serde(rename = "EdDSA")]
+    /// Ed25519, by its name of RFC 9864 or that of RFC 8037; `EdDSA` with another curve does not exist here.
+    #[serde(rename = "EdDSA", alias = "Ed25519")]
     EdDsa,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     #[serde(rename = "RS256")]
@@ -69,6 +69,9 @@ impl Algorithm {
     /// The algorithm of exactly this `alg` value: names are case-sensitive (RFC 7515 section 4.1.1).
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
+        if name == "Ed25519" {
+            return Some(Self::EdDsa);
+        }
         Self::ALL
             .into_iter()
             .find(|algorithm| algorithm.name() == name)
@@ -135,10 +138,17 @@ mod tests {
             );
         }
         for name in [
-            "", "none", "None", "HS256", "es256", "ES256 ", "ES256K", "ES512", "Ed25519",
+            "", "none", "None", "HS256", "es256", "ES256 ", "ES256K", "ES512", "Ed448", "ed25519",
         ] {
             assert_eq!(Algorithm::from_name(name), None, "{name}");
         }
+    }
+
+    #[test]
+    fn ed25519_is_known_by_both_of_its_names() {
+        assert_eq!(Algorithm::from_name("Ed25519"), Some(Algorithm::EdDsa));
+        let configured = serde_json::from_str::<Algorithm>("\"Ed25519\"").ok();
+        assert_eq!(configured, Some(Algorithm::EdDsa));
     }
 
     #[test]

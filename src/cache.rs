@@ -20,6 +20,7 @@ pub use shared::{SharedBindings, SharedEntry};
 use subtle::ConstantTimeEq as _;
 
 use crate::digest::CertificateThumbprint;
+use crate::limits::SHARED_SLOT_BYTES;
 use crate::verify::VerifiedBinding;
 
 /// How much the cache may hold.
@@ -34,6 +35,14 @@ pub struct CacheLimits {
 }
 
 impl CacheLimits {
+    /// The most that is ever written to the host's shared memory, in bytes.
+    #[must_use]
+    pub const fn shared_bytes(&self) -> u64 {
+        let entries =
+            (self.tokens_per_connection as u64).saturating_mul(shared::ENTRY_BYTES as u64);
+        (self.connections as u64).saturating_mul(SHARED_SLOT_BYTES.saturating_add(entries))
+    }
+
     /// The last second, since 1970, at which a binding verified at `now` may be used; `None` if it may
     /// not be kept at all.
     fn last_second(&self, binding: &VerifiedBinding<'_>, now: u64) -> Option<u64> {

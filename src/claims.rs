@@ -8,7 +8,7 @@ use crate::confirmation::Confirmation;
 use crate::error::{ClientFault, Refusal};
 use crate::host_map::{HostMap, Property};
 use crate::json;
-use crate::limits::TOKEN_CLOCK_TOLERANCE;
+use crate::limits::{MAX_TOKEN_JSON_DEPTH, TOKEN_CLOCK_TOLERANCE};
 use crate::numeric_date::{NumericDate, present};
 
 /// A token's confirmation and expiry, and what tells it from other tokens.
@@ -35,8 +35,8 @@ impl TokenClaims {
     /// [`ClientFault::AccessTokenUnreadable`] for a payload that is no claims set or a claim of the wrong
     /// type; the faults of [`Confirmation::from_json`].
     pub fn from_json(payload: &[u8]) -> Result<Self, ClientFault> {
-        let claims: RawClaims =
-            json::parse_object(payload).map_err(|_| ClientFault::AccessTokenUnreadable)?;
+        let claims: RawClaims = json::parse_object_of_depth(payload, MAX_TOKEN_JSON_DEPTH)
+            .map_err(|_| ClientFault::AccessTokenUnreadable)?;
         let confirmation = match claims.cnf {
             None => Confirmation::None,
             Some(cnf) => Confirmation::from_json(cnf)?,

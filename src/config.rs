@@ -1,6 +1,7 @@
 //! The plugin's configuration: JSON in, validated values out, every mistake reported at once with its
 //! path. Unknown keys are mistakes; a missing key takes its default, so `{}` is a configuration.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
@@ -14,12 +15,15 @@ use crate::elsewhere::TokensElsewhere;
 use crate::exporter::ExporterEncoding;
 use crate::json;
 use crate::limits::{
-    MAX_CACHED_CONNECTIONS, MAX_CACHED_TOKENS, MAX_CONFIG_BYTES, MAX_RULE_NAME_BYTES,
+    MAX_ACCESS_TOKEN_BYTES, MAX_CACHED_CONNECTIONS, MAX_CACHED_TOKENS, MAX_CONFIG_BYTES,
+    MAX_RULE_NAME_BYTES, MAX_SHARED_BYTES,
 };
 use crate::pattern::{HostPattern, PathPattern};
 use crate::policy::{Matcher, Policy};
-use crate::proof;
+use crate::proof::{self, RequestClaims};
+use crate::replay;
 use crate::rule::{Mode, ProofRules, RequiredClaims, Rule, WithoutToken};
+use crate::target_uri::ClientAuthorities;
 
 mod section;
 
@@ -77,6 +81,10 @@ pub struct Config {
     pub verified_header: Option<String>,
     /// What a refused client is told.
     pub challenge: ChallengeRules,
+    /// What clients call the authorities that requests name here.
+    pub client_authority: ClientAuthorities,
+    /// Longest access token.
+    pub max_access_token_bytes: usize,
 }
 
 /// Everything that is wrong with a configuration, one line each.
@@ -122,6 +130,30 @@ impl Config {
         }
     }
 
+    /// The last second, since 1970, at which a proof with these claims could be accepted.
+    #[must_use]
+    pub fn acceptable_until(&self, claims: &RequestClaims, issued_at: u64) -> u64 {
+        if self.client_authority.is_empty() {
+            return self.policy.acceptable_until(claims, issued_at);
+        }
+        // Rules go by the authority seen here, `htu` by the client's: the host excludes none.
+        let claims = RequestClaims {
+            target_uri: None,
+            ..claims.clone()
+        };
+        self.policy.acceptable_until(&claims, issued_at)
+    }
+
+    /// How much the host has to hold at worst, in words.
+    #[must_use]
+    pub fn capacity(&self) -> String {
+        let ages = self.policy.all().map(|rule| rule.proof.last_second(0));
+        let window = ages.max().unwrap_or_default();
+        let shared = (self.cache.shared_bytes() + replay::MAX_BYTES) >> 20;
+        let jtis = replay::MAX_JTIS / window.max(1);
+        format!("at most {shared} MiB of shared memory; {jtis} new jti a second on a connection")
+    }
+
     fn read(root: &mut Section<'_>) -> Self {
         Self {
             role: root.value("role", Role::Verify),
@@ -141,6 +173,12 @@ impl Config {
             cache: read_cache(root),
             verified_header: read_verified_header(root),
             challenge: read_challenge(root),
+            client_authority: read_client_authority(root),
+            max_access_token_bytes: root.count(
+                "max_access_token_bytes",
+                1..=MAX_ACCESS_TOKEN_BYTES,
+                MAX_ACCESS_TOKEN_BYTES,
+            ),
         }
     }
 }
@@ -168,7 +206,7 @@ fn read_policy(root: &mut Section<'_>) -> Policy {
             algorithms: read_algorithms(root),
             max_proof_age: root.seconds("max_proof_age", 300),
             clock_tolerance: root.seconds("clock_tolerance", 30),
-            required_claims: read_required_claims(root),
+            required_claims: read_required_claims(root, RequiredClaims::default()),
         },
     };
     let rules = root.sections("rules").into_iter().zip(1..);
@@ -218,7 +256,7 @@ fn read_rule(
     let matcher = Matcher {
         host: section.value("host", None::<HostPattern>),
         path: section.value("path", None::<PathPattern>),
-        methods: section.value("methods", Vec::new()),
+        methods: read_methods(&mut section),
     };
     let rule = Rule {
         number,
@@ -228,12 +266,24 @@ fn read_rule(
         without_token: section.value("without_token", default.without_token),
         proof: ProofRules {
             max_proof_age: section.seconds("max_proof_age", default.proof.max_proof_age),
-            required_claims: read_required_claims(&mut section),
+            required_claims: read_required_claims(&mut section, default.proof.required_claims),
             ..default.proof
         },
     };
     section.finish();
     (matcher, rule)
+}
+
+/// Methods are case-sensitive and all of them in capitals (RFC 9110 section 9.1): others would match nothing.
+fn read_methods(section: &mut Section<'_>) -> Vec<String> {
+    let methods: Vec<String> = section.value("methods", Vec::new());
+    let legal =
+        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    let is_one = |method: &String| !method.is_empty() && method.bytes().all(legal);
+    if !methods.iter().all(is_one) {
+        section.mistake("methods", "must be methods such as \"GET\", in capitals");
+    }
+    methods
 }
 
 /// Rules with equal rules for proofs share what was verified.
@@ -264,7 +314,7 @@ fn refuse_same_names(root: &mut Section<'_>, policy: &Policy) {
     }
 }
 
-fn read_required_claims(section: &mut Section<'_>) -> RequiredClaims {
+fn read_required_claims(section: &mut Section<'_>, default: RequiredClaims) -> RequiredClaims {
     #[derive(Deserialize, PartialEq)]
     #[serde(rename_all = "snake_case")]
     enum Claim {
@@ -272,7 +322,10 @@ fn read_required_claims(section: &mut Section<'_>) -> RequiredClaims {
         Htu,
         Jti,
     }
-    let claims: Vec<Claim> = section.value("required_claims", Vec::new());
+    let claims: Option<Vec<Claim>> = section.value("required_claims", None);
+    let Some(claims) = claims else {
+        return default;
+    };
     RequiredClaims {
         method: claims.contains(&Claim::Htm),
         target_uri: claims.contains(&Claim::Htu),
@@ -352,7 +405,27 @@ fn read_cache(root: &mut Section<'_>) -> CacheLimits {
             .map(|Seconds(seconds)| seconds),
     };
     section.finish();
+    let each_is_legal = limits.connections <= MAX_CACHED_CONNECTIONS
+        && limits.tokens_per_connection <= MAX_CACHED_TOKENS;
+    if each_is_legal && limits.shared_bytes() > MAX_SHARED_BYTES {
+        let mebibytes = MAX_SHARED_BYTES >> 20;
+        root.mistake(
+            "cache",
+            &format!("connections times tokens_per_connection may take more than {mebibytes} MiB of shared memory"),
+        );
+    }
     limits
+}
+
+fn read_client_authority(root: &mut Section<'_>) -> ClientAuthorities {
+    let pairs: BTreeMap<String, String> = root.value("client_authority", BTreeMap::new());
+    ClientAuthorities::parse(pairs).unwrap_or_else(|| {
+        root.mistake(
+            "client_authority",
+            "must name pairs of authorities, such as {\"api.example\": \"api.example:8443\"}, each once",
+        );
+        ClientAuthorities::default()
+    })
 }
 
 fn read_confirmation(root: &mut Section<'_>) -> ConfirmationSource {

@@ -203,6 +203,9 @@ impl<'a, H: Host, S: SignatureVerifier> Judgement<'a, H, S> {
             authorization,
         } = credentials
         {
+            if token.as_str().len() > self.config.max_access_token_bytes {
+                return Err(ClientFault::AccessTokenTooLong.into());
+            }
             return Ok(Some((token, authorization)));
         }
         self.refuse_unseen_claims()?;
@@ -377,11 +380,12 @@ impl<'a, H: Host, S: SignatureVerifier> Judgement<'a, H, S> {
     ) -> Result<VerifiedBinding<'v>, Refusal> {
         self.cache = CacheEvent::Miss;
         let now = self.facts.now()?;
-        let line = &self.request.line;
+        let mut line = self.request.line;
+        line.target.authority = self.config.client_authority.of(line.target.authority);
         let verified = verify(
             proof,
             token,
-            line,
+            &line,
             connection,
             self.rule,
             now,
@@ -402,11 +406,13 @@ impl<'a, H: Host, S: SignatureVerifier> Judgement<'a, H, S> {
         let Some(jti) = verified.jti() else {
             return Ok(());
         };
+        let until = (self.config).acceptable_until(&verified.request, verified.issued_at);
+        let until = until.max(self.rule.proof.last_second(verified.issued_at));
         let slot = Slot::new(self.host.connection_id()?, &connection.exporter, jti);
         let key = format!("tls_session_binding.replay.{}", slot.bucket());
         for _ in 0..MAX_SWAPS {
             let (bucket, cas) = self.host.shared(&key);
-            let next = slot.remember(&bucket, verified.acceptable_until(), now)?;
+            let next = slot.remember(&bucket, until, now)?;
             if self.host.swap_shared(&key, &next, cas) {
                 return Ok(());
             }

@@ -28,7 +28,18 @@ pub struct Malformed;
 /// # Errors
 /// [`Malformed`].
 pub fn parse_object<T: DeserializeOwned>(text: &[u8]) -> Result<T, Malformed> {
-    check(text)?;
+    parse_object_of_depth(text, MAX_JSON_DEPTH)
+}
+
+/// As [`parse_object`], for what others have written: up to the given depth.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn parse_object_of_depth<T: DeserializeOwned>(
+    text: &[u8],
+    depth: usize,
+) -> Result<T, Malformed> {
+    check_depth(text, depth)?;
     let Object(value) = serde_json::from_slice(text).map_err(|_| Malformed)?;
     Ok(value)
 }
@@ -38,12 +49,14 @@ pub fn parse_object<T: DeserializeOwned>(text: &[u8]) -> Result<T, Malformed> {
 /// # Errors
 /// [`Malformed`].
 pub fn check(text: &[u8]) -> Result<(), Malformed> {
+    check_depth(text, MAX_JSON_DEPTH)
+}
+
+fn check_depth(text: &[u8], depth: usize) -> Result<(), Malformed> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
-    Nesting {
-        left: MAX_JSON_DEPTH,
-    }
-    .deserialize(&mut deserializer)
-    .map_err(|_| Malformed)?;
+    Nesting { left: depth }
+        .deserialize(&mut deserializer)
+        .map_err(|_| Malformed)?;
     deserializer.end().map_err(|_| Malformed)
 }
 
@@ -148,6 +161,7 @@ impl<'de> Visitor<'de> for Nesting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::MAX_TOKEN_JSON_DEPTH;
 
     #[derive(Debug, PartialEq, Deserialize)]
     struct Example {
@@ -201,6 +215,12 @@ mod tests {
             )
         };
         assert!(parse_object::<Example>(nested(MAX_JSON_DEPTH).as_bytes()).is_ok());
+        let deep = |depth| {
+            let text = nested(depth);
+            parse_object_of_depth::<Example>(text.as_bytes(), MAX_TOKEN_JSON_DEPTH)
+        };
+        assert!(deep(MAX_TOKEN_JSON_DEPTH).is_ok());
+        assert_eq!(deep(MAX_TOKEN_JSON_DEPTH + 1), Err(Malformed));
         for depth in [MAX_JSON_DEPTH + 1, 16, 128, 10_000] {
             assert_eq!(
                 parse_object::<Example>(nested(depth).as_bytes()),

@@ -1,16 +1,19 @@
 //! Every bound on what a client, a host or an operator may hand in, by name and with its source.
 
-/// Longest access token, in bytes. RFC 6750 sets none; mesh proxies commonly cap a header line near
-/// 8 KiB, and a token is hashed and parsed in full.
-pub const MAX_ACCESS_TOKEN_BYTES: usize = 8 * 1024;
+/// Longest access token, in bytes: RFC 6750 sets no bound, and Envoy lets all headers of a request together
+/// be 60 KiB by default (`max_request_headers_kb`). `max_access_token_bytes` lowers it.
+pub const MAX_ACCESS_TOKEN_BYTES: usize = 60 * 1024;
 
 /// Longest session-binding proof, in bytes. A connection-level proof with RS512 over a 4096-bit key
 /// takes about 1 KiB; the rest is room for `htu` and `jti`.
 pub const MAX_PROOF_BYTES: usize = 8 * 1024;
 
-/// Deepest nesting of arrays and objects in a JOSE header, a claims set or the configuration. The
-/// deepest this protocol reads is 2 (`cnf`).
+/// Deepest nesting of arrays and objects in a proof or the configuration. The deepest that either has is 4.
 pub const MAX_JSON_DEPTH: usize = 8;
+
+/// Deepest nesting in an access token, whose other claims are not this verifier's: what the JSON parser
+/// takes before it refuses to recurse.
+pub const MAX_TOKEN_JSON_DEPTH: usize = 127;
 
 /// Largest client certificate, in bytes of DER. TLS itself allows 2^24; a leaf with an RSA-4096 key
 /// and a dozen names is below 4 KiB.
@@ -38,6 +41,13 @@ pub const MAX_CACHED_BYTES: usize = 32 * 1024 * 1024;
 /// What a connection counts for among [`MAX_CACHED_BYTES`] beside its tokens and proofs, in bytes: its
 /// certificate's key, which for RSA is parsed to big numbers, and the tables around it.
 pub const KNOWN_CONNECTION_BYTES: usize = 1024;
+
+/// Most bytes of the host's shared memory that bindings may take, whatever product of limits is configured:
+/// what is written there stays for as long as the process.
+pub const MAX_SHARED_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// What a connection's slot takes of shared memory beside its entries, in bytes: measured for an empty one.
+pub const SHARED_SLOT_BYTES: u64 = 300;
 
 /// Most connections whose bindings can be kept: each takes a key of shared memory for good.
 pub const MAX_CACHED_CONNECTIONS: usize = 1_000_000;

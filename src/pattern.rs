@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 
-#[cfg(test)]
-use crate::target_uri::normalise_host;
-use crate::target_uri::normalise_path;
+use std::net::Ipv6Addr;
+
+use crate::target_uri::{normalise_host, normalise_path};
 
 /// A host: `api.example.com`, or `*.example.com` for every name below a domain.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -15,13 +15,34 @@ impl TryFrom<String> for HostPattern {
     type Error = &'static str;
 
     fn try_from(pattern: String) -> Result<Self, Self::Error> {
-        let host = pattern.strip_prefix("*.").unwrap_or(&pattern);
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte);
-        if host.is_empty() || !host.bytes().all(legal) {
-            return Err("must be a host name such as \"api.example.com\" or \"*.example.com\"");
+        let pattern = pattern.to_ascii_lowercase();
+        let is_host = match pattern.strip_prefix("*.") {
+            Some(domain) => is_name(domain),
+            None => is_name(&pattern) || is_literal(&pattern),
+        };
+        // What is not in normal form, such as a host with a port, would never match.
+        let host = pattern.strip_prefix("*.").unwrap_or(&pattern).as_bytes();
+        if !is_host || normalise_host(host).as_deref() != Some(host) {
+            return Err(
+                "must be a host name without port such as \"api.example.com\" or \"*.example.com\"",
+            );
         }
-        Ok(Self(pattern.to_ascii_lowercase()))
+        Ok(Self(pattern))
     }
+}
+
+fn is_name(host: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(legal);
+    host.split('.').all(is_label)
+}
+
+/// An IPv6 address in brackets.
+fn is_literal(host: &str) -> bool {
+    let address = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
 }
 
 impl HostPattern {
@@ -57,6 +78,14 @@ pub enum Segment {
 }
 
 impl PathPattern {
+    /// Every path that begins so.
+    ///
+    /// # Errors
+    /// What a path must be like.
+    pub fn prefix(path: &str) -> Result<Self, &'static str> {
+        normal(path).map(Self::Prefix)
+    }
+
     /// Whether it is for a path in the form of [`normalise_path`].
     #[must_use]
     pub fn matches(&self, path: &[u8]) -> bool {
@@ -111,17 +140,26 @@ impl TryFrom<RawPathPattern> for PathPattern {
     fn try_from(raw: RawPathPattern) -> Result<Self, Self::Error> {
         match raw {
             RawPathPattern::Exact(path) => normal(&path).map(Self::Exact),
-            RawPathPattern::Prefix(path) => normal(&path).map(Self::Prefix),
-            RawPathPattern::Template(path) => {
-                let segments = path.strip_prefix('/').ok_or(NOT_NORMAL)?;
-                segments
-                    .split('/')
-                    .map(Segment::parse)
-                    .collect::<Result<_, _>>()
-                    .map(Self::Template)
-            }
+            RawPathPattern::Prefix(path) => Self::prefix(&path),
+            RawPathPattern::Template(path) => template(&path).map(Self::Template),
         }
     }
+}
+
+fn template(path: &str) -> Result<Vec<Segment>, &'static str> {
+    let segments = path.strip_prefix('/').ok_or(NOT_NORMAL)?;
+    let segments: Vec<Segment> = segments
+        .split('/')
+        .map(Segment::parse)
+        .collect::<Result<_, _>>()?;
+    // A path that the template is for: its literals must be in normal form too.
+    let example = segments
+        .iter()
+        .fold(String::new(), |path, segment| match segment {
+            Segment::Literal(text) => path + "/" + &String::from_utf8_lossy(text),
+            Segment::Any => path + "/x",
+        });
+    normal(&example).map(|_| segments)
 }
 
 const NOT_NORMAL: &str = "must be a path in normal form, such as \"/orders\"";
@@ -176,6 +214,12 @@ mod tests {
             r#"{"template":"/u/{id"}"#,
             r#"{"template":"/u/x{id}"}"#,
             r#"{"template":"/{}"}"#,
+            r#"{"template":"/u/%61/{id}"}"#,
+            r#"{"template":"/u/../{id}"}"#,
+            r#"{"template":"/u/./{id}"}"#,
+            r#"{"template":"/{id}/%zz"}"#,
+            r#"{"template":"/{id}/a?b"}"#,
+            r#"{"template":"/{id}/%2fa"}"#,
             r#"{"regex":".*"}"#,
             r#""/a""#,
         ];
@@ -203,7 +247,24 @@ mod tests {
                 "{pattern:?} {authority}"
             );
         }
-        for pattern in ["", "*.", "*", "a b", "a*.com"] {
+        for pattern in [
+            "",
+            "*.",
+            "*",
+            "a b",
+            "a*.com",
+            "api.example.com:8443",
+            "*.example.com:443",
+            "api.example.com.",
+            "api..example.com",
+            ".example.com",
+            "u@api.example.com",
+            "::1",
+            "[::1]:8443",
+            "[::1",
+            "[a]",
+            "*.[::1]",
+        ] {
             assert!(
                 HostPattern::try_from(pattern.to_owned()).is_err(),
                 "{pattern}"

@@ -2,9 +2,10 @@
 //! matches decides; the default rule decides what none matches.
 
 use crate::pattern::{HostPattern, PathPattern};
+use crate::proof::RequestClaims;
 use crate::request::RequestLine;
 use crate::rule::Rule;
-use crate::target_uri::{normalise_host, normalise_path};
+use crate::target_uri::{self, normalise_host, normalise_path};
 
 /// The operator's rules, validated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +53,27 @@ impl Policy {
         strictest(&self.default, &possible, line)
     }
 
+    /// The last second, since 1970, at which a proof with these claims could be accepted under any rule: those
+    /// that its claims exclude do not count.
+    #[must_use]
+    pub fn acceptable_until(&self, claims: &RequestClaims, issued_at: u64) -> u64 {
+        let claimed = Readable::claimed(claims);
+        let matches = self
+            .rules
+            .iter()
+            .map(|(matcher, rule)| (matcher.matches(&claimed), rule));
+        let mut last = 0;
+        for (is_for, rule) in matches.chain([(Match::Yes, &self.default)]) {
+            if is_for != Match::No && rule.proof.required_claims.are_in(claims) {
+                last = last.max(rule.proof.last_second(issued_at));
+            }
+            if is_for == Match::Yes {
+                break;
+            }
+        }
+        last
+    }
+
     /// Every rule, the default one first: a rule's place is its number.
     pub fn all(&self) -> impl Iterator<Item = &Rule> {
         std::iter::once(&self.default).chain(self.rules.iter().map(|(_, rule)| rule))
@@ -69,7 +91,7 @@ fn strictest<'a>(rule: &'a Rule, possible: &[&'a Rule], line: &RequestLine<'_>) 
 
 /// A request's line as far as it can be read, in normal form.
 struct Readable<'a> {
-    method: &'a [u8],
+    method: Option<&'a [u8]>,
     host: Option<Vec<u8>>,
     path: Option<Vec<u8>>,
 }
@@ -79,9 +101,20 @@ impl<'a> Readable<'a> {
         // A request without any path, such as CONNECT, is not one for `/`.
         let given = Some(line.target.path).filter(|path| !path.is_empty());
         Self {
-            method: line.method,
+            method: Some(line.method),
             host: normalise_host(line.target.authority),
             path: given.and_then(normalise_path),
+        }
+    }
+
+    /// What a proof says of the requests that it is for.
+    fn claimed(claims: &'a RequestClaims) -> Self {
+        let htu = claims.target_uri.as_deref();
+        let (host, path) = htu.map_or((None, None), target_uri::normalise);
+        Self {
+            method: claims.method.as_deref().map(str::as_bytes),
+            host,
+            path,
         }
     }
 }
@@ -119,13 +152,16 @@ pub struct Matcher {
 
 impl Matcher {
     fn matches(&self, line: &Readable<'_>) -> Match {
-        let is_named = |method: &String| method.as_bytes() == line.method;
-        if !self.methods.is_empty() && !self.methods.iter().any(is_named) {
-            return Match::No;
-        }
+        let is_named = |given: &[u8]| self.methods.iter().any(|one| one.as_bytes() == given);
+        let method = match line.method {
+            _ if self.methods.is_empty() => Match::Yes,
+            None => Match::Perhaps,
+            Some(given) if is_named(given) => Match::Yes,
+            Some(_) => Match::No,
+        };
         let host = Match::of(self.host.as_ref(), line.host.as_ref(), HostPattern::matches);
         let path = Match::of(self.path.as_ref(), line.path.as_ref(), PathPattern::matches);
-        host.min(path)
+        method.min(host).min(path)
     }
 }
 
@@ -193,6 +229,42 @@ mod tests {
         for path in ["", "*", "/%zz"] {
             let selected = select("{}", "GET", "u@a", path);
             assert_eq!(selected, ("default".to_owned(), true));
+        }
+    }
+
+    #[test]
+    fn a_jti_is_remembered_for_the_largest_window_in_which_its_proof_could_pass() {
+        let config = r#"{"max_proof_age":"60s","clock_tolerance":"0s","rules":[
+            {"name":"slow","path":{"prefix":"/slow"},"max_proof_age":"900s"},
+            {"name":"posts","methods":["POST"],"host":"a.example","max_proof_age":"300s"},
+            {"name":"strict","host":"b.example","required_claims":["htm"],"max_proof_age":"3600s"}]}"#;
+        let policy = crate::config::Config::parse(config.as_bytes())
+            .unwrap()
+            .policy;
+        let cases = [
+            // Without claims, any rule but the one that requires some.
+            (None, None, 900),
+            (Some("GET"), None, 3600),
+            (None, Some("/slow/x"), 900),
+            (None, Some("https://a.example/x"), 300),
+            (Some("GET"), Some("https://a.example/x"), 60),
+            (Some("POST"), Some("https://a.example:8443/x"), 300),
+            (Some("POST"), Some("https://a.example/slow"), 900),
+            (Some("GET"), Some("https://b.example/x"), 3600),
+            (Some("GET"), Some("https://c.example/x"), 60),
+            // A host that is not named may be any.
+            (Some("POST"), Some("/x"), 3600),
+            // Nobody knows what this is for.
+            (Some("GET"), Some("x"), 3600),
+        ];
+        for (method, target_uri, last) in cases {
+            let claims = RequestClaims {
+                jti: Some("a".to_owned()),
+                method: method.map(str::to_owned),
+                target_uri: target_uri.map(str::to_owned),
+            };
+            let found = policy.acceptable_until(&claims, 1000);
+            assert_eq!(found, 1000 + last, "{method:?} {target_uri:?}");
         }
     }
 }

@@ -20,6 +20,12 @@ const BUCKETS_PER_GROUP: u64 = 64;
 /// window of 330 seconds, about 100 new ones a second. All buckets together hold at most 32 MiB.
 pub const MAX_ENTRIES: usize = 512;
 
+/// Most live `jti` of one connection.
+pub const MAX_JTIS: u64 = BUCKETS_PER_GROUP * MAX_ENTRIES as u64;
+
+/// Most bytes of all buckets together.
+pub const MAX_BYTES: u64 = GROUPS * MAX_JTIS * ENTRY_BYTES as u64;
+
 /// First byte of a bucket: the format's version.
 const VERSION: u8 = 1;
 

@@ -1,5 +1,6 @@
 //! What binding reads of one request, in the bytes that the host gives.
 
+use crate::authorization::Credentials;
 use crate::proof;
 
 /// Where a request is directed: `:authority` (or `Host`) and `:path`, as the proxy routes them.
@@ -28,6 +29,21 @@ impl RequestLine<'_> {
     }
 }
 
+/// Whether a service may take the header `name` for the header `own`: many know headers as variables, in
+/// which letter case is lost and every other character is an underscore (RFC 3875 section 4.1.18).
+#[must_use]
+pub fn is_spelling_of(name: &str, own: &str) -> bool {
+    let variable = |byte: u8| {
+        let upper = byte.to_ascii_uppercase();
+        if upper.is_ascii_alphanumeric() {
+            upper
+        } else {
+            b'_'
+        }
+    };
+    name.bytes().map(variable).eq(own.bytes().map(variable))
+}
+
 /// The header lines that binding is about.
 ///
 /// `Debug` is not implemented: tokens and proofs are secrets.
@@ -41,6 +57,15 @@ pub struct Request<'a> {
     pub line: RequestLine<'a>,
     /// Whether another header holds a token.
     pub has_token_elsewhere: bool,
+}
+
+impl Request<'_> {
+    /// Whether a Bearer token is presented.
+    #[must_use]
+    pub fn presents_token(&self) -> bool {
+        let credentials = Credentials::parse(&self.authorization);
+        matches!(credentials, Ok(Credentials::Bearer { .. }))
+    }
 }
 
 impl<'a> Request<'a> {
@@ -63,5 +88,33 @@ impl<'a> Request<'a> {
             }
         }
         request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_has_as_many_spellings_as_services_have_variables_for_it() {
+        for name in [
+            "x-verified-by",
+            "x_verified_by",
+            "X-Verified_By",
+            "x.verified.by",
+            "x-verified~by",
+        ] {
+            assert!(is_spelling_of(name, "x-verified-by"), "{name}");
+        }
+        for name in [
+            "x-verified-b",
+            "x-verified-by-",
+            "x-verifiedby",
+            "xverifiedby",
+            "",
+            "y-verified-by",
+        ] {
+            assert!(!is_spelling_of(name, "x-verified-by"), "{name}");
+        }
     }
 }

@@ -6,9 +6,24 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
 use std::rc::Rc;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::cache::{BindingCache, CacheLimits};
 use crate::certificates::Certificates;
 use crate::limits::MAX_CARRIED;
+
+/// A number for a configuration and the build that applies it: a build that verifies otherwise does not trust
+/// what an earlier one left in shared memory.
+#[must_use]
+pub fn generation(build: &str, configuration: &[u8]) -> u64 {
+    let digest = Sha256::new()
+        .chain_update((build.len() as u64).to_le_bytes())
+        .chain_update(build)
+        .chain_update(configuration)
+        .finalize();
+    let head = digest.first_chunk();
+    head.map_or(0, |head| u64::from_le_bytes(*head))
+}
 
 /// The state of one configured verifier in one worker.
 pub struct State {
@@ -82,5 +97,19 @@ impl Carried {
         let place = self.oldest_first.iter().position(is_it)?;
         let (_, presented) = self.oldest_first.remove(place)?;
         Some(presented)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_build_and_another_configuration_are_other_generations() {
+        let known = generation("1", b"{}");
+        assert_eq!(known, generation("1", b"{}"));
+        assert_ne!(known, generation("2", b"{}"));
+        assert_ne!(known, generation("1", b"{ }"));
+        assert_ne!(known, generation("1{", b"}"));
     }
 }

@@ -44,6 +44,53 @@ pub fn matches(htu: &str, request: RequestTarget<'_>) -> bool {
     claimed.is_some() && claimed == actual && normalise_path(path) == Some(request_path)
 }
 
+/// Host and path that an `htu` names, in normal form; what it leaves open or nobody can read is `None`.
+pub(crate) fn normalise(htu: &str) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    match Absolute::split(htu) {
+        Some(Absolute { authority, path }) => (normalise_host(authority), normalise_path(path)),
+        None => (None, normalise_path(htu.as_bytes())),
+    }
+}
+
+/// Authorities as requests name them here, and as the clients that send them do: a proxy before this
+/// verifier may have changed them. Each stands for exactly one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ClientAuthorities(Vec<(Authority, String)>);
+
+impl ClientAuthorities {
+    /// Reads pairs of the authority seen here and the client's; `None` if one is none or is seen twice.
+    #[must_use]
+    pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Option<Self> {
+        let mut read: Vec<(Authority, String)> = Vec::new();
+        for (seen, clients) in pairs {
+            let seen = Authority::parse(seen.as_bytes())?;
+            Authority::parse(clients.as_bytes())?;
+            if read.iter().any(|(other, _)| *other == seen) {
+                return None;
+            }
+            read.push((seen, clients));
+        }
+        Some(Self(read))
+    }
+
+    /// The client's authority of a request that names this one.
+    #[must_use]
+    pub fn of<'a>(&'a self, seen: &'a [u8]) -> &'a [u8] {
+        if self.0.is_empty() {
+            return seen;
+        }
+        let parsed = Authority::parse(seen);
+        let pair = self.0.iter().find(|(own, _)| Some(own) == parsed.as_ref());
+        pair.map_or(seen, |(_, clients)| clients.as_bytes())
+    }
+
+    /// Whether clients and requests name the same ones.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
 struct Absolute<'a> {
     authority: &'a [u8],
     path: &'a [u8],
@@ -64,7 +111,7 @@ impl<'a> Absolute<'a> {
     }
 }
 
-#[derive(PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Authority {
     host: Vec<u8>,
     port: u16,
@@ -247,6 +294,37 @@ mod tests {
         ("*", "a.example", "*", false),
         ("https://a.example/", "a.example", "*", false),
     ];
+
+    #[test]
+    fn an_authority_that_a_proxy_changed_stands_for_exactly_one_of_the_clients() {
+        let pairs = |pairs: &[(&str, &str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|&(seen, own)| (seen.to_owned(), own.to_owned()));
+            ClientAuthorities::parse(pairs)
+        };
+        let known = pairs(&[("API.example", "api.example:8443"), ("b", "c")]).unwrap();
+        for (seen, clients) in [
+            ("api.example", "api.example:8443"),
+            ("api.example:443", "api.example:8443"),
+            ("b", "c"),
+            ("c", "c"),
+            ("api.example:8443", "api.example:8443"),
+            ("x.api.example", "x.api.example"),
+            ("", ""),
+        ] {
+            assert_eq!(known.of(seen.as_bytes()), clients.as_bytes(), "{seen}");
+        }
+        for wrong in [
+            &[("a", "b"), ("A:443", "c")][..],
+            &[("", "b")],
+            &[("a", "b@c")],
+            &[("a", "")],
+            &[("*", "b/c")],
+        ] {
+            assert_eq!(pairs(wrong), None, "{wrong:?}");
+        }
+    }
 
     #[test]
     fn htu_matches_exactly_the_equivalent_targets() {

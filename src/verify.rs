@@ -77,8 +77,8 @@ pub struct VerifiedBinding<'a> {
     presentation: Presentation<'a>,
     certificate: &'a ClientCertificate,
     valid_until: u64,
-    acceptable_until: u64,
-    request: RequestClaims,
+    pub(crate) issued_at: u64,
+    pub(crate) request: RequestClaims,
 }
 
 impl<'a> VerifiedBinding<'a> {
@@ -113,12 +113,6 @@ impl<'a> VerifiedBinding<'a> {
     #[must_use]
     pub fn jti(&self) -> Option<&str> {
         self.request.jti.as_deref()
-    }
-
-    /// The last second, since 1970, at which the same proof would still be accepted.
-    #[must_use]
-    pub const fn acceptable_until(&self) -> u64 {
-        self.acceptable_until
     }
 }
 
@@ -200,7 +194,7 @@ pub fn verify<'a>(
         valid_until: (token.claims.last_second())
             .min(proofs_until)
             .min(connection.certificate.not_after()),
-        acceptable_until: rules.last_second(proof.issued_at),
+        issued_at: proof.issued_at,
         request: proof.request.clone(),
     })
 }

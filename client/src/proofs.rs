@@ -14,7 +14,11 @@ use crate::signer::{Signer, SigningError};
 /// users than one HTTP/2 connection usually carries at once.
 pub const MAX_PROOFS: usize = 1024;
 
-/// The connection-level proofs of one connection, each signed once per token.
+/// How long a proof is used, in seconds: a minute less than verifiers accept it by default, so that one
+/// that they have forgotten is not refused for its age.
+pub const PROOF_LIFETIME: u64 = 240;
+
+/// The connection-level proofs of one connection, each signed once per token and [`PROOF_LIFETIME`].
 ///
 /// It lives as long as its connection and is dropped with it: the exporter value is fixed when it
 /// is made, so no proof of another connection can come out. It holds at most [`MAX_PROOFS`]
@@ -70,8 +74,8 @@ impl ConnectionProofs {
         }
     }
 
-    /// The proof for a token: the remembered one, or one signed with `now` (seconds since the
-    /// epoch) as its time of issue.
+    /// The proof for a token: the remembered one, if it is not older than [`PROOF_LIFETIME`], or one
+    /// signed with `now` (seconds since the epoch) as its time of issue.
     ///
     /// # Errors
     /// [`SigningError`] when the key refuses; nothing is remembered then.
@@ -80,7 +84,7 @@ impl ConnectionProofs {
         token: &AccessTokenHash,
         now: u64,
     ) -> Result<(Proof, Origin), SigningError> {
-        self.proof_since(token, now, 0)
+        self.proof_since(token, now, now.saturating_sub(PROOF_LIFETIME))
     }
 
     /// As [`ConnectionProofs::proof_for`], but a remembered proof that was issued before `oldest` is
@@ -196,13 +200,26 @@ mod tests {
         let mut proofs = proofs(1);
         let (first, origin) = proofs.proof_for(&token("a"), 10).unwrap();
         assert_eq!(origin, Origin::Made);
+        let last = 10 + PROOF_LIFETIME;
         assert_eq!(
-            proofs.proof_for(&token("a"), 400).unwrap(),
+            proofs.proof_for(&token("a"), last).unwrap(),
             (first.clone(), Origin::Reused)
         );
         let (other, origin) = proofs.proof_for(&token("b"), 10).unwrap();
         assert_eq!(origin, Origin::Made);
         assert_ne!(first, other);
+    }
+
+    #[test]
+    fn a_proof_is_signed_anew_when_its_lifetime_is_over() {
+        let mut proofs = proofs(1);
+        let (first, _) = proofs.proof_for(&token("a"), 10).unwrap();
+        let late = 10 + PROOF_LIFETIME + 1;
+        let (second, origin) = proofs.proof_for(&token("a"), late).unwrap();
+        assert_eq!(origin, Origin::Made);
+        assert_ne!(first, second);
+        let again = proofs.proof_for(&token("a"), late + 1).unwrap();
+        assert_eq!(again, (second, Origin::Reused));
     }
 
     #[test]

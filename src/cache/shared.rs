@@ -17,7 +17,7 @@ use crate::verify::{Presentation, VerifiedBinding};
 const VERSION: u8 = 2;
 
 const DIGEST_BYTES: usize = 32;
-const ENTRY_BYTES: usize = DIGEST_BYTES + 8;
+pub(super) const ENTRY_BYTES: usize = DIGEST_BYTES + 8;
 
 /// The bindings of one connection in a slot of shared memory.
 #[derive(Debug, Clone, Copy)]

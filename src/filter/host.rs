@@ -32,15 +32,30 @@ pub(super) fn plugin_configuration() -> Vec<u8> {
         .unwrap_or_default()
 }
 
-/// All request headers, names in lower case, every line of a repeated header an entry of its own.
-pub(super) fn request_headers() -> Result<Vec<(String, Vec<u8>)>, HostFault> {
-    hostcalls::get_map_bytes(MapType::HttpRequestHeaders).map_err(|_| HostFault::RequestUnreadable)
+/// A block of a request's header lines.
+#[derive(Clone, Copy)]
+pub(super) enum Block {
+    Headers,
+    Trailers,
 }
 
-/// Removes every line of a request header.
-pub(super) fn remove_request_header(name: &str) -> Result<(), HostFault> {
-    hostcalls::remove_map_value(MapType::HttpRequestHeaders, name)
-        .map_err(|_| HostFault::RequestUnreadable)
+impl Block {
+    const fn map(self) -> MapType {
+        match self {
+            Self::Headers => MapType::HttpRequestHeaders,
+            Self::Trailers => MapType::HttpRequestTrailers,
+        }
+    }
+}
+
+/// All lines of a block, names in lower case, every line of a repeated header an entry of its own.
+pub(super) fn request_lines(block: Block) -> Result<Vec<(String, Vec<u8>)>, HostFault> {
+    hostcalls::get_map_bytes(block.map()).map_err(|_| HostFault::RequestUnreadable)
+}
+
+/// Removes every line of one name.
+pub(super) fn remove_request_line(block: Block, name: &str) -> Result<(), HostFault> {
+    hostcalls::remove_map_value(block.map(), name).map_err(|_| HostFault::RequestUnreadable)
 }
 
 /// Adds a request header.

@@ -60,7 +60,7 @@ impl Http {
         }
         match &decision.outcome {
             Ok(admitted) => {
-                present.remove()?;
+                present.remove(host::Block::Headers)?;
                 outcome::publish(admitted, config.verified_header.as_deref())?;
                 metrics.count_admitted(rule, admitted.verdict());
             }
@@ -68,7 +68,7 @@ impl Http {
                 outcome::publish_refusal("observed", *refusal);
                 metrics.count_observed(rule, *refusal);
                 self.plugin.log.refusal("would refuse", rule, *refusal);
-                present.remove()?;
+                present.remove(host::Block::Headers)?;
             }
             Err(refusal) => return Err(*refusal),
         }
@@ -88,7 +88,7 @@ impl Context for Http {}
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let config = &self.plugin.config;
-        let lines = match host::request_headers() {
+        let lines = match host::request_lines(host::Block::Headers) {
             Ok(lines) => lines,
             Err(fault) => {
                 self.refuse(&config.policy.default, fault.into());
@@ -109,6 +109,25 @@ impl HttpContext for Http {
             Ok(()) => Action::Continue,
             Err(refusal) => {
                 self.refuse(decision.rule, refusal);
+                Action::Pause
+            }
+        }
+    }
+
+    /// Services may read a trailer as if it were a header. A host that cannot remove it ends the request.
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        let config = &self.plugin.config;
+        let removed = host::request_lines(host::Block::Trailers).and_then(|lines| {
+            let pairs = lines
+                .iter()
+                .map(|(name, value)| (name.as_str(), &value[..]));
+            let present = Present::among(pairs, config.verified_header.as_deref());
+            present.remove(host::Block::Trailers)
+        });
+        match removed {
+            Ok(()) => Action::Continue,
+            Err(fault) => {
+                self.refuse(&config.policy.default, fault.into());
                 Action::Pause
             }
         }

@@ -5,6 +5,7 @@ use crate::decide::Admitted;
 use crate::digest::CertificateThumbprint;
 use crate::error::{HostFault, Refusal};
 use crate::proof;
+use crate::request::is_spelling_of;
 use crate::rule::Rule;
 
 use super::host;
@@ -22,19 +23,21 @@ const RULE: &str = "session_binding.rule";
 /// with a bound token on, whatever becomes of that and of later ones.
 const THUMBPRINT: &str = "session_binding.thumbprint";
 
-/// The lines of a request's headers that the service must not take for verified.
+/// The lines of a request's headers or trailers that the service must not take for verified.
 #[derive(Default)]
 pub(super) struct Present<'a>(Vec<&'a str>);
 
 impl<'a> Present<'a> {
-    /// Looks for the proof, and for the header that tells the service what was verified.
+    /// Looks for the proof, and for the header that tells the service what was verified, in every spelling
+    /// that a service may take for it.
     pub(super) fn among(
         lines: impl Iterator<Item = (&'a str, &'a [u8])>,
         verified_header: Option<&str>,
     ) -> Self {
         let mut names = Vec::new();
         for (name, _) in lines {
-            let is_ours = name == proof::HEADER || verified_header == Some(name);
+            let is_ours = name == proof::HEADER
+                || verified_header.is_some_and(|header| is_spelling_of(name, header));
             if is_ours && !names.contains(&name) {
                 names.push(name);
             }
@@ -43,10 +46,10 @@ impl<'a> Present<'a> {
     }
 
     /// Takes them out. What is not there is not removed: a removal makes Envoy select the route again.
-    pub(super) fn remove(&self) -> Result<(), HostFault> {
+    pub(super) fn remove(&self, block: host::Block) -> Result<(), HostFault> {
         self.0
             .iter()
-            .try_for_each(|name| host::remove_request_header(name))
+            .try_for_each(|name| host::remove_request_line(block, name))
     }
 }
 

@@ -52,10 +52,10 @@ impl Plugin {
         plugin
     }
 
-    /// Finds out what the host provides, until it provides everything. Requests without credentials, such as
+    /// Finds out what the host provides, until it provides everything. Requests without token, such as
     /// a load balancer's, say nothing of the connections that count.
     pub(super) fn check_host(&self, request: &Request<'_>) {
-        if !self.is_host_ready.get() && !request.authorization.is_empty() {
+        if !self.is_host_ready.get() && request.presents_token() {
             let is_told = !self.is_host_checked.replace(true);
             let is_ready = readiness::check(&Envoy(&self.config), is_told);
             self.is_host_ready.set(is_ready);

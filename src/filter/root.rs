@@ -4,9 +4,9 @@ use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext, StreamContext};
 use proxy_wasm::types::{ContextType, LogLevel};
-use sha2::{Digest as _, Sha256};
 
 use crate::config::{Config, Role};
+use crate::state::generation;
 
 use super::host;
 use super::http::Http;
@@ -37,20 +37,12 @@ impl Root {
         let signatures = Signatures::probe();
         host::log(LogLevel::Info, &format!("session binding: {signatures}"));
         readiness::report("verify_signature", signatures.are_by_host());
-        let plugin = Plugin::start(config, generation(text), signatures);
+        let capacity = config.capacity();
+        host::log(LogLevel::Info, &format!("session binding: {capacity}"));
+        let generation = generation(env!("SESSION_BINDING_BUILD"), text);
+        let plugin = Plugin::start(config, generation, signatures);
         self.plugin = Some(plugin);
     }
-}
-
-/// A number for a configuration and the code that applies it.
-fn generation(text: &[u8]) -> u64 {
-    let digest = Sha256::new()
-        .chain_update(env!("CARGO_PKG_VERSION"))
-        .chain_update(text)
-        .finalize();
-    digest
-        .first_chunk()
-        .map_or(0, |head| u64::from_le_bytes(*head))
 }
 
 impl Context for Root {}

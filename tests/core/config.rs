@@ -13,6 +13,7 @@ use tls_session_binding::exporter::ExporterEncoding;
 use tls_session_binding::limits::{MAX_CONFIG_BYTES, MAX_RULE_NAME_BYTES, MAX_RULES};
 use tls_session_binding::policy::Policy;
 use tls_session_binding::rule::{Mode, ProofRules, RequiredClaims, Rule, WithoutToken};
+use tls_session_binding::target_uri::ClientAuthorities;
 
 use crate::common::files;
 use crate::common::judge::mistaken_keys;
@@ -80,6 +81,8 @@ fn defaults() -> Config {
             realm: None,
             resource_metadata: None,
         },
+        client_authority: ClientAuthorities::default(),
+        max_access_token_bytes: 61_440,
     }
 }
 
@@ -113,7 +116,7 @@ fn every_value_of_every_key_is_taken_as_written() {
         "confirmation": {"property": ["metadata", "filter_metadata", "jwt", "payload"]},
         "binding": "required", "algorithms": ["PS256", "ES384"],
         "max_proof_age": "86400s", "clock_tolerance": "0s", "error_description": "code",
-        "realm": "shop", "resource_metadata": "https://shop.example/metadata",
+        "realm": "shop", "client_authority": {"api.example": "api.example:8443"}, "max_access_token_bytes": 8192, "resource_metadata": "https://shop.example/metadata",
         "cache": {"connections": 0, "tokens_per_connection": 1, "max_binding_age": "60s"},
         "verified_header": "x-session-2"
     }"#;
@@ -145,6 +148,11 @@ fn every_value_of_every_key_is_taken_as_written() {
         resource_metadata: Some("https://shop.example/metadata".into()),
     };
     assert_eq!(config.challenge, challenge);
+    assert_eq!(config.max_access_token_bytes, 8192);
+    assert_eq!(
+        config.client_authority.of(b"api.example"),
+        b"api.example:8443"
+    );
     assert_eq!(config.verified_header.as_deref(), Some("x-session-2"));
     let cache = CacheLimits {
         connections: 0,
@@ -186,4 +194,46 @@ fn the_name_of_a_rule_and_the_number_of_rules_are_bounded_on_both_sides() {
     for count in [MAX_RULES + 1, MAX_RULES + 2] {
         assert!(!is_taken(many(count)), "{count}");
     }
+}
+
+#[test]
+fn a_rule_takes_every_key_that_it_does_not_say_from_the_default() {
+    let text = r#"{"mode": "enforce", "without_token": "refuse", "max_proof_age": "60s",
+        "required_claims": ["htm", "jti"],
+        "rules": [{"name": "same"}, {"name": "none", "required_claims": []},
+            {"name": "other", "required_claims": ["htu"]}]}"#;
+    let policy = Config::parse(text.as_bytes()).unwrap().policy;
+    let rules: Vec<_> = policy.rules.iter().map(|(_, rule)| rule).collect();
+    assert_eq!(rules[0].proof, policy.default.proof);
+    assert_eq!(rules[0].mode, policy.default.mode);
+    assert_eq!(rules[0].without_token, policy.default.without_token);
+    let claims = |rule: &Rule| {
+        let RequiredClaims {
+            method,
+            target_uri,
+            jti,
+        } = rule.proof.required_claims;
+        [method, target_uri, jti]
+    };
+    assert_eq!(claims(rules[0]), [true, false, true]);
+    assert_eq!(claims(rules[1]), [false; 3]);
+    assert_eq!(claims(rules[2]), [false, true, false]);
+}
+
+#[test]
+fn what_shared_memory_takes_at_worst_is_bounded_and_told() {
+    let cache = |connections: usize, tokens: usize| {
+        let text = format!(
+            r#"{{"cache": {{"connections": {connections}, "tokens_per_connection": {tokens}}}}}"#
+        );
+        Config::parse(text.as_bytes())
+    };
+    // 1 GiB at 300 + 40 n bytes a connection.
+    assert!(cache(1_000_000, 19).is_ok());
+    assert!(cache(1_000_000, 20).is_err());
+    assert!(cache(26_643, 1_000).is_ok());
+    assert!(cache(26_644, 1_000).is_err());
+    let told = cache(10_000, 64).unwrap().capacity();
+    let expected = "at most 59 MiB of shared memory; 99 new jti a second on a connection";
+    assert_eq!(told, expected);
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tls_session_binding::authorization::Credentials;
+use tls_session_binding::proof::HEADER;
 use tls_session_binding_client::AccessTokenHash;
 use tls_session_binding_client::proof::Proof;
 use tls_session_binding_client::proofs::Origin;
@@ -25,8 +26,6 @@ mod per_request;
 pub use attempt::{Attempt, Step};
 pub use exchange::Exchange;
 
-/// Header that carries the proof.
-const PROOF: &str = "session-binding-proof";
 /// What the challenge of a refused proof says (PROTOCOL 3.5).
 const INVALID_PROOF: &[u8] = b"error=\"invalid_proof\"";
 /// What it says when a new proof mends it.
@@ -72,7 +71,7 @@ impl Prover {
         attempt: &mut Attempt,
         claims: Option<Claims>,
     ) -> Step {
-        exchange.set_request_header(PROOF, None);
+        exchange.set_request_header(HEADER, None);
         #[cfg(feature = "panic-on-demand")]
         exchange.request_header(":path", &mut |paths| {
             paths
@@ -118,7 +117,7 @@ impl Prover {
     fn send(&self, exchange: &dyn Exchange, attempt: &mut Attempt) -> Step {
         match self.prove(exchange, attempt) {
             Ok(proof) => {
-                exchange.set_request_header(PROOF, Some(proof.as_str().as_bytes()));
+                exchange.set_request_header(HEADER, Some(proof.as_str().as_bytes()));
                 Step::Continue
             }
             Err(refusal) => refuse(exchange, refusal),
@@ -129,7 +128,7 @@ impl Prover {
     pub fn response(&self, exchange: &dyn Exchange, attempt: &mut Attempt) {
         // Attempts share the request's headers: an internal redirect would take the proof to a cluster
         // without prover.
-        exchange.set_request_header(PROOF, None);
+        exchange.set_request_header(HEADER, None);
         let mut refused = false;
         exchange.response_header("www-authenticate", &mut |values| {
             refused = values.iter().any(|value| is_mended_by_proof(value));

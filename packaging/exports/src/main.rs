@@ -25,9 +25,9 @@ const USED: [&str; 12] = [
     "proxy_on_context_create",
     "proxy_on_delete",
     "proxy_on_downstream_connection_close",
-    "proxy_on_downstream_data",
     "proxy_on_memory_allocate",
     "proxy_on_request_headers",
+    "proxy_on_request_trailers",
     "proxy_on_tick",
     "proxy_on_vm_start",
 ];

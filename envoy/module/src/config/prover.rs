@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tls_session_binding::pattern::{HostPattern, PathPattern};
+use tls_session_binding::target_uri::{normalise_host, normalise_path};
+
 use super::Mistakes;
 use super::section::{Section, read_object};
 
@@ -40,8 +43,8 @@ pub enum Unproved {
 /// Hosts and paths; an empty list means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Targets {
-    hosts: Vec<String>,
-    paths: Vec<String>,
+    hosts: Vec<HostPattern>,
+    paths: Vec<PathPattern>,
 }
 
 /// Claims that make a proof good for one request only.
@@ -81,25 +84,10 @@ impl ProverConfig {
 
 impl Targets {
     fn read(section: &mut Section<'_>) -> Self {
-        let hosts: Vec<String> = section
-            .value(
-                "hosts",
-                "a list of host names, `*.` in front for all below one",
-            )
-            .unwrap_or_default();
-        for host in hosts
-            .iter()
-            .filter(|host| host.trim_start_matches("*.").contains('*'))
-        {
-            section.mistake("hosts", &format!("`{host}` has a `*` that is not in front"));
+        Self {
+            hosts: patterns(section, "hosts", HostPattern::try_from),
+            paths: patterns(section, "paths", |path| PathPattern::prefix(&path)),
         }
-        let paths: Vec<String> = section
-            .value("paths", "a list of path prefixes")
-            .unwrap_or_default();
-        for path in paths.iter().filter(|path| !path.starts_with('/')) {
-            section.mistake("paths", &format!("`{path}` does not begin with `/`"));
-        }
-        Self { hosts, paths }
     }
 
     /// Whether nothing is listed, so that a proof may go anywhere.
@@ -108,45 +96,33 @@ impl Targets {
         self.hosts.is_empty() && self.paths.is_empty()
     }
 
-    /// Whether a proof may go to this target; `authority` may have a port.
+    /// Whether a proof may go to this target; `authority` may have a port. To one that cannot be read it may
+    /// not, if it is read.
     #[must_use]
     pub fn admit(&self, authority: &[u8], path: &[u8]) -> bool {
-        let host = host_of(authority);
-        (self.hosts.is_empty() || self.hosts.iter().any(|one| matches(one.as_bytes(), host)))
-            && (self.paths.is_empty()
-                || self
-                    .paths
-                    .iter()
-                    .any(|one| path.starts_with(one.as_bytes())))
+        let (host, path) = (normalise_host(authority), normalise_path(path));
+        let is_host = |host: Vec<u8>| self.hosts.iter().any(|one| one.matches(&host));
+        let is_path = |path: Vec<u8>| self.paths.iter().any(|one| one.matches(&path));
+        (self.hosts.is_empty() || host.is_some_and(is_host))
+            && (self.paths.is_empty() || path.is_some_and(is_path))
     }
 }
 
-/// The host of an authority: without the port.
-fn host_of(authority: &[u8]) -> &[u8] {
-    let colon = authority.iter().rposition(|&byte| byte == b':');
-    let port = |at: &usize| {
-        authority
-            .get(at + 1..)
-            .is_some_and(|port| port.iter().all(u8::is_ascii_digit))
-    };
-    colon
-        .filter(port)
-        .and_then(|at| authority.get(..at))
-        .unwrap_or(authority)
-}
-
-fn matches(pattern: &[u8], host: &[u8]) -> bool {
-    match pattern.strip_prefix(b"*") {
-        // What is left begins with the dot, so that a label stands before it.
-        Some(suffix) => {
-            host.len() > suffix.len()
-                && host
-                    .split_at(host.len() - suffix.len())
-                    .1
-                    .eq_ignore_ascii_case(suffix)
+/// The patterns of a list; each that can match no request is a mistake.
+fn patterns<P>(
+    section: &mut Section<'_>,
+    key: &str,
+    parse: impl Fn(String) -> Result<P, &'static str>,
+) -> Vec<P> {
+    let texts: Vec<String> = section.value(key, "a list of texts").unwrap_or_default();
+    let mut patterns = Vec::new();
+    for text in texts {
+        match parse(text) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(mistake) => section.mistake(key, mistake),
         }
-        None => host.eq_ignore_ascii_case(pattern),
     }
+    patterns
 }
 
 impl Claims {

@@ -91,3 +91,47 @@ fn what_belongs_to_one_direction_is_unknown_in_the_other() {
     let json = MINIMAL.replace(r#""ca": "a""#, r#""ca": "a", "certificate": "optional""#);
     assert!(mistakes(&json, Direction::Upstream).contains("peer.certificate: unknown key"));
 }
+
+#[test]
+fn a_pattern_of_the_prover_that_can_match_no_request_is_refused() {
+    use super::prover::ProverConfig;
+
+    for (allow, key) in [
+        (r#"{"hosts": ["service.demo:8443"]}"#, "allow.hosts"),
+        (r#"{"hosts": ["service.*"]}"#, "allow.hosts"),
+        (r#"{"hosts": [""]}"#, "allow.hosts"),
+        (r#"{"paths": ["a"]}"#, "allow.paths"),
+        (r#"{"paths": ["/a/../b"]}"#, "allow.paths"),
+        (r#"{"paths": ["/a?b"]}"#, "allow.paths"),
+    ] {
+        let config = format!(r#"{{"allow": {allow}}}"#);
+        let mistakes = ProverConfig::parse(config.as_bytes())
+            .unwrap_err()
+            .to_string();
+        assert!(mistakes.starts_with(key), "{allow}: {mistakes}");
+    }
+}
+
+#[test]
+fn the_prover_compares_targets_as_the_filter_does() {
+    use super::prover::ProverConfig;
+
+    let config = r#"{"allow": {"hosts": ["*.demo", "[::1]"], "paths": ["/a"]}}"#;
+    let allow = ProverConfig::parse(config.as_bytes()).unwrap().allow;
+    for (authority, path, admitted) in [
+        ("service.demo", "/a", true),
+        ("SERVICE.demo.:8443", "/a/b?c", true),
+        ("[::1]:8443", "/x/../a", true),
+        ("service.demo", "/%61", true),
+        ("service.demo", "/ab", false),
+        ("service.demo", "/a/../b", false),
+        ("service.demo", "/a/%zz", false),
+        ("demo", "/a", false),
+        ("u@service.demo", "/a", false),
+        ("", "/a", false),
+        ("service.demo", "", false),
+    ] {
+        let found = allow.admit(authority.as_bytes(), path.as_bytes());
+        assert_eq!(found, admitted, "{authority} {path}");
+    }
+}

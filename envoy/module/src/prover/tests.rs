@@ -43,7 +43,7 @@ fn send(prover: &Prover, id: u64, headers: &[(&str, &str)]) -> Option<String> {
 
 fn refused(prover: &Prover, headers: &[(&str, &str)]) -> Option<u32> {
     let request = Request::on(Some(1), headers);
-    request.set_request_header(PROOF, Some(b"forged"));
+    request.set_request_header(HEADER, Some(b"forged"));
     assert_eq!(
         prover.request(&request, &mut Attempt::default(), None),
         Step::Answered
@@ -73,7 +73,7 @@ fn the_proof_is_made_once_for_each_token_on_each_connection() {
 fn a_proof_of_the_application_never_goes_on() {
     let ends = Ends::new();
     let (prover, _) = (prover(""), connect(&ends, 1));
-    let forged = [(PROOF, "forged"), (PROOF, "forged too")];
+    let forged = [(HEADER, "forged"), (HEADER, "forged too")];
     assert_eq!(send(&prover, 1, &forged), None);
     let with_token = [forged.as_slice(), &[("authorization", TOKEN)]].concat();
     assert_ne!(send(&prover, 1, &with_token).unwrap(), "forged");
@@ -114,6 +114,7 @@ fn no_proof_goes_to_a_target_that_is_not_on_the_list() {
         (r#"{"hosts": ["service.demo"], "paths": ["/a"]}"#, true),
         (r#"{"hosts": ["other.demo"]}"#, false),
         (r#"{"paths": ["/b"]}"#, false),
+        (r#"{"hosts": ["*.demo"], "paths": ["/b", "/a"]}"#, true),
     ] {
         let config = format!(r#"{{"allow": {allow}}}"#);
         assert_eq!(

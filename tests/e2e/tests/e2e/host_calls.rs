@@ -12,7 +12,7 @@ const HOOKS: [&str; 10] = [
     "proxy_on_configure",
     "proxy_on_request_headers",
     "proxy_on_tick",
-    "proxy_on_downstream_data",
+    "proxy_on_request_trailers",
     "proxy_on_downstream_connection_close",
     "proxy_on_done",
     "proxy_on_log",

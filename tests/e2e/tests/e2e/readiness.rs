@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
-use crate::credentials::Bring::NoProof;
+use crate::credentials::Bring::{NoProof, Nothing};
 use crate::credentials::Client;
 use crate::host_calls::restriction;
 use crate::vocabulary::{HTTP2, configured};
@@ -20,7 +20,7 @@ const COMPLETE: &str = "session binding: the host provides everything that bindi
 const INCOMPLETE: &str = "session binding: the host does not provide: ";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_host_provides_is_known_before_the_first_request_and_logged_once_per_vm()
+async fn what_the_host_provides_is_judged_on_connections_with_a_token_and_logged_once_per_vm()
 -> Result<()> {
     let filter = r#"{"exporter":{"property":["filter_state","nowhere"]}}"#;
     let certificate = r#"{"client_certificate":{"property":["filter_state","nowhere"]}}"#;
@@ -55,6 +55,18 @@ async fn what_the_host_provides_is_known_before_the_first_request_and_logged_onc
         let mut open = Vec::new();
         for _ in 0..CONNECTIONS {
             open.push(party.connect().await?);
+        }
+        // A connection that presents nothing, such as a load balancer's, says nothing.
+        let silent = Client::connect(&stack, HTTP2).await?;
+        silent.try_with(Nothing, "GET", "service.demo/").await?;
+        let log = stack.envoy.log();
+        assert!(
+            !log.contains(COMPLETE) && !log.contains(INCOMPLETE),
+            "{log}"
+        );
+        for _ in 0..CONNECTIONS {
+            let client = Client::connect(&stack, HTTP2).await?;
+            client.try_with(NoProof, "GET", "service.demo/").await?;
         }
         let told = until(&stack, |log| log.contains(&line)).await;
         assert!(told, "{line} in\n{}", stack.envoy.log());

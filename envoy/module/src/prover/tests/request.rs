@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
-use super::{Exchange, PROOF};
+use super::{Exchange, HEADER};
 
 /// A request on its way, as the test wants it.
 #[derive(Default)]
@@ -42,7 +42,7 @@ impl Request {
 
     pub(super) fn proof(&self) -> Option<String> {
         let headers = self.headers.borrow();
-        let values = headers.get(PROOF)?;
+        let values = headers.get(HEADER)?;
         assert_eq!(values.len(), 1);
         String::from_utf8(values[0].clone()).ok()
     }
