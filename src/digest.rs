@@ -1,6 +1,7 @@
 //! The two SHA-256 hashes of the protocol: of an access token (`ath`) and of a certificate (`x5t#S256`).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -40,6 +41,12 @@ impl PartialEq for AccessTokenHash {
 }
 
 impl Eq for AccessTokenHash {}
+
+impl Hash for AccessTokenHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl fmt::Debug for AccessTokenHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

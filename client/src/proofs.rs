@@ -43,7 +43,7 @@ pub const PROOF_LIFETIME: u64 = 240;
 pub struct ConnectionProofs {
     signer: Arc<Signer>,
     exporter: ExporterValue,
-    proofs: HashMap<String, Entry>,
+    proofs: HashMap<AccessTokenHash, Entry>,
     uses: u64,
 }
 
@@ -99,8 +99,7 @@ impl ConnectionProofs {
         oldest: u64,
     ) -> Result<(Proof, Origin), SigningError> {
         self.uses += 1;
-        let key = token.to_base64url();
-        if let Some(entry) = self.proofs.get_mut(&key)
+        if let Some(entry) = self.proofs.get_mut(token)
             && entry.issued_at >= oldest
         {
             entry.last_use = self.uses;
@@ -109,7 +108,7 @@ impl ConnectionProofs {
         let proof = ProofBuilder::new(token, &self.exporter, now).sign(&self.signer)?;
         self.make_room();
         self.proofs.insert(
-            key,
+            *token,
             Entry {
                 proof: proof.clone(),
                 issued_at: now,
@@ -124,14 +123,30 @@ impl ConnectionProofs {
     /// When the token has another proof already, that one stays: of many requests that are refused
     /// at once, the first gets a signature and the others share it.
     pub fn forget(&mut self, token: &AccessTokenHash, refused: &Proof) {
-        let key = token.to_base64url();
         if self
             .proofs
-            .get(&key)
+            .get(token)
             .is_some_and(|entry| entry.proof == *refused)
         {
-            self.proofs.remove(&key);
+            self.proofs.remove(token);
         }
+    }
+
+    /// How many proofs are remembered.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.proofs.len()
+    }
+
+    /// Whether none is remembered.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.proofs.is_empty()
+    }
+
+    /// Forgets all proofs, which costs a signature for each token that comes again.
+    pub fn clear(&mut self) {
+        self.proofs.clear();
     }
 
     /// A per-request proof, never remembered: `limit` adds the request's claims.
@@ -152,7 +167,7 @@ impl ConnectionProofs {
             return;
         }
         let oldest = self.proofs.iter().min_by_key(|(_, entry)| entry.last_use);
-        if let Some(key) = oldest.map(|(key, _)| key.clone()) {
+        if let Some(key) = oldest.map(|(key, _)| *key) {
             self.proofs.remove(&key);
         }
     }

@@ -22,6 +22,7 @@ pub struct Certificate {
     names: Names,
     spiffe_id: Option<SpiffeId>,
     thumbprint: CertificateThumbprint,
+    not_before: u64,
     not_after: u64,
 }
 
@@ -39,6 +40,7 @@ impl Certificate {
             spiffe_id: spiffe_id(body, &names),
             names,
             thumbprint: CertificateThumbprint::of_der(der),
+            not_before: seconds(body.validity.not_before),
             not_after: seconds(body.validity.not_after),
         })
     }
@@ -72,6 +74,12 @@ impl Certificate {
     #[must_use]
     pub fn thumbprint(&self) -> &CertificateThumbprint {
         &self.thumbprint
+    }
+
+    /// When it begins to be valid, in seconds since the epoch.
+    #[must_use]
+    pub fn not_before(&self) -> u64 {
+        self.not_before
     }
 
     /// When it expires, in seconds since the epoch.

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use rustls_pki_types::UnixTime;
+
 use crate::config::{Config, Direction, Mistakes};
-use crate::files::{Contents, Stamps, Unusable};
+use crate::files::{Contents, Digests, Stamps, Unusable};
 use crate::generation::Generation;
 use crate::log;
 
@@ -20,7 +22,7 @@ pub struct Endpoint {
 struct Watch {
     stamps: Stamps,
     /// Of what is in use.
-    digest: Option<[u8; 32]>,
+    digests: Option<Digests>,
     /// What could not be loaded, so that it is reported once.
     refused: Option<Refused>,
 }
@@ -29,7 +31,7 @@ struct Watch {
 #[derive(PartialEq, Eq)]
 enum Refused {
     Unreadable(String),
-    Contents([u8; 32]),
+    Contents(Digests),
 }
 
 /// What became of a look at the files.
@@ -61,12 +63,15 @@ impl Endpoint {
         let stamps = Stamps::look(&config);
         let read = Contents::read(&config).and_then(|contents| {
             let generation = Generation::new(&config, direction, &contents)?;
-            Ok((generation, contents.digest()))
+            Ok((generation, contents.digests()))
         });
-        let (current, digest) = match read {
-            Ok((generation, digest)) => {
+        let (current, digests) = match read {
+            Ok((generation, digests)) => {
                 warn(&generation);
-                (Some(Arc::new(generation)), Some(digest))
+                if let Some(mistakes) = outdated(&generation, &digests, None) {
+                    tell_outdated(&mistakes);
+                }
+                (Some(Arc::new(generation)), Some(digests))
             }
             Err(Unusable::NotYet(mistakes)) if config.await_files => {
                 log::info(&format!(
@@ -82,7 +87,7 @@ impl Endpoint {
             current: RwLock::new(current),
             watch: Mutex::new(Watch {
                 stamps,
-                digest,
+                digests,
                 refused: None,
             }),
         })
@@ -105,7 +110,7 @@ impl Endpoint {
     pub fn refresh(&self) -> Change {
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         let stamps = Stamps::look(&self.config);
-        if stamps == watch.stamps && watch.refused.is_none() && watch.digest.is_some() {
+        if stamps == watch.stamps && watch.refused.is_none() && watch.digests.is_some() {
             return Change::None;
         }
         watch.stamps = stamps;
@@ -119,19 +124,29 @@ impl Endpoint {
     }
 
     fn take(&self, watch: &mut Watch, contents: &Contents) -> Change {
-        let digest = contents.digest();
-        if watch.digest == Some(digest) {
+        let digests = contents.digests();
+        if watch.digests.as_ref() == Some(&digests) {
             watch.refused = None;
             return Change::None;
         }
-        match Generation::new(&self.config, self.direction, contents) {
-            Err(unusable) => watch.refuse(Refused::Contents(digest), &unusable),
+        let generation = Generation::new(&self.config, self.direction, contents);
+        let generation = generation.and_then(|generation| {
+            let in_use = watch.digests.as_ref();
+            match (outdated(&generation, &digests, in_use), in_use) {
+                (Some(mistakes), Some(_)) => return Err(mistakes.into()),
+                (Some(mistakes), None) => tell_outdated(&mistakes),
+                (None, _) => {}
+            }
+            Ok(generation)
+        });
+        match generation {
+            Err(unusable) => watch.refuse(Refused::Contents(digests), &unusable),
             Ok(generation) => {
                 warn(&generation);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) =
                     Some(Arc::new(generation));
                 watch.refused = None;
-                match watch.digest.replace(digest) {
+                match watch.digests.replace(digests) {
                     Some(_) => Change::Taken,
                     None => Change::Arrived,
                 }
@@ -148,13 +163,36 @@ fn warn(generation: &Generation) {
 
 impl Watch {
     fn refuse(&mut self, refused: Refused, unusable: &Unusable) -> Change {
-        let awaited = self.digest.is_none() && unusable.may_pass();
+        let awaited = self.digests.is_none() && unusable.may_pass();
         if awaited || self.refused.as_ref() == Some(&refused) {
             return Change::None;
         }
         self.refused = Some(refused);
         Change::Refused(unusable.mistakes().clone())
     }
+}
+
+/// There is nothing better: others will refuse it until a better one comes.
+fn tell_outdated(mistakes: &Mistakes) {
+    log::warn(&format!("files in use are out of date: {mistakes}"));
+}
+
+/// What is not valid now among what differs from that in use.
+fn outdated(generation: &Generation, new: &Digests, in_use: Option<&Digests>) -> Option<Mistakes> {
+    let now = UnixTime::now().as_secs();
+    let mistake = |text: String| Some(Mistakes::one(text));
+    let same = in_use.is_some_and(|old| old.certificate_chain == new.certificate_chain);
+    let validity = generation.validity();
+    if !same && now >= validity.end {
+        return mistake("identity.certificate_chain: has expired".to_owned());
+    }
+    if !same && now < validity.start {
+        return mistake("identity.certificate_chain: is not valid yet".to_owned());
+    }
+    let known = |index: usize| in_use.is_some_and(|old| old.crls.get(index) == new.crls.get(index));
+    let ends = generation.crls_end().iter().enumerate();
+    ends.filter(|(index, end)| !known(*index) && **end <= now)
+        .find_map(|(index, _)| mistake(format!("peer.crls[{index}]: has expired")))
 }
 
 #[cfg(test)]

@@ -52,18 +52,36 @@ impl Contents {
         })
     }
 
-    /// A digest that differs when any of the contents does.
+    /// Digests of the contents, each of which differs when its file does.
     #[must_use]
-    pub fn digest(&self) -> [u8; 32] {
-        let identity = [&self.certificate_chain, &self.private_key].map(Some);
+    pub fn digests(&self) -> Digests {
+        let digest = |part: &Vec<u8>| Sha256::digest(part).into();
         let bundles = self.bundles.iter().map(Option::as_ref);
-        let crls = self.crls.iter().map(Some);
-        let mut hash = Sha256::new();
-        for part in identity.into_iter().chain(bundles).chain(crls) {
-            // A digest is never zero.
-            hash.update(part.map_or_else(Default::default, Sha256::digest));
+        Digests {
+            certificate_chain: digest(&self.certificate_chain),
+            private_key: digest(&self.private_key),
+            bundles: bundles.map(|bundle| bundle.map(digest)).collect(),
+            crls: self.crls.iter().map(digest).collect(),
         }
-        hash.finalize().into()
+    }
+}
+
+/// A digest of each file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Digests {
+    /// Of `identity.certificate_chain`.
+    pub certificate_chain: [u8; 32],
+    private_key: [u8; 32],
+    bundles: Vec<Option<[u8; 32]>>,
+    /// Of `peer.crls`.
+    pub crls: Vec<[u8; 32]>,
+}
+
+impl Digests {
+    /// Whether what the other end is judged by is the same.
+    #[must_use]
+    pub fn trust_alike(&self, other: &Self) -> bool {
+        self.bundles == other.bundles && self.crls == other.crls
     }
 }
 

@@ -1,5 +1,6 @@
 //! One reading of the files: what the connections opened since then use.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rustls::client::{Resumption, WebPkiServerVerifier};
@@ -15,13 +16,14 @@ use tls_session_binding_client::signer::Signer;
 
 use crate::config::{Config, Direction, Mistakes};
 use crate::files::{Contents, Unusable};
+use crate::log;
 use crate::verifier::{ClientVerifier, Memo, Recheck, ServerVerifier, Trust, no_name};
 
 mod authorities;
 mod material;
 
 use authorities::{Lists, Material};
-use material::{certified_key, expiry, mistake};
+use material::{certified_key, end_of, mistake, validity};
 
 /// Identity, authorities and lists as they were when the files were read.
 ///
@@ -29,7 +31,9 @@ use material::{certified_key, expiry, mistake};
 pub struct Generation {
     role: Role,
     recheck: Arc<dyn Recheck>,
-    expires_at: u64,
+    validity: Range<u64>,
+    /// When the lists of each file end.
+    crls_end: Vec<u64>,
     warnings: Vec<String>,
 }
 
@@ -38,7 +42,8 @@ enum Role {
     Client {
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
-        signer: Arc<Signer>,
+        /// None if no algorithm of proofs fits the key.
+        signer: Option<Arc<Signer>>,
     },
 }
 
@@ -54,8 +59,9 @@ impl Generation {
     ) -> Result<Self, Unusable> {
         let provider = Arc::new(config.tls.provider());
         let key = Arc::new(certified_key(contents, &provider)?);
-        let expires_at = expiry(&key)?;
+        let validity = validity(&key)?;
         let material = Material::read(config, contents)?;
+        let crls_end = contents.crls.iter().map(|pem| end_of(pem)).collect();
         let (role, recheck) = match direction {
             Direction::Downstream => server(config, provider, key, &material)?,
             Direction::Upstream => client(config, provider, key, &material)?,
@@ -63,7 +69,8 @@ impl Generation {
         Ok(Self {
             role,
             recheck,
-            expires_at,
+            validity,
+            crls_end,
             warnings: material.warnings,
         })
     }
@@ -89,11 +96,11 @@ impl Generation {
         &*self.recheck
     }
 
-    /// What signs the proofs of connections to a server; none on the other side.
+    /// What signs the proofs of connections to a server; none on the other side, or if the key cannot.
     #[must_use]
     pub fn signer(&self) -> Option<&Arc<Signer>> {
         match &self.role {
-            Role::Client { signer, .. } => Some(signer),
+            Role::Client { signer, .. } => signer.as_ref(),
             Role::Server(_) => None,
         }
     }
@@ -113,10 +120,16 @@ impl Generation {
         &self.warnings
     }
 
-    /// When the own certificate expires, in seconds since the epoch.
+    /// When the own certificate is valid, in seconds since the epoch.
     #[must_use]
-    pub fn expires_at(&self) -> u64 {
-        self.expires_at
+    pub fn validity(&self) -> &Range<u64> {
+        &self.validity
+    }
+
+    /// When the revocation lists of each file end, in seconds since the epoch.
+    #[must_use]
+    pub fn crls_end(&self) -> &[u64] {
+        &self.crls_end
     }
 }
 
@@ -163,8 +176,14 @@ fn client(
     key: Arc<CertifiedKey>,
     material: &Material,
 ) -> Result<(Role, Arc<dyn Recheck>), Mistakes> {
-    let signer =
-        Signer::new(Arc::clone(&key)).map_err(|error| mistake("identity.private_key", error))?;
+    // A cluster without prover needs none.
+    let signer = Signer::new(Arc::clone(&key))
+        .inspect_err(|error| {
+            log::warn(&format!(
+                "identity.private_key: {error}: requests that need a proof are refused"
+            ));
+        })
+        .ok();
     let verifier = |roots, lists| {
         let made = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .with_crls(lists)
@@ -190,7 +209,7 @@ fn client(
     let role = Role::Client {
         config: Arc::new(client),
         name,
-        signer: Arc::new(signer),
+        signer: signer.map(Arc::new),
     };
     Ok((role, verifier))
 }

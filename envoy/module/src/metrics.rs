@@ -47,11 +47,13 @@ pub enum Counter {
     FilesTaken,
     /// Changed files were not usable.
     FilesRefused,
-    /// A hook panicked; its connection or request was ended.
+    /// A connection was closed: another filter has set what it should publish.
+    ConnectionsUnpublished,
+    /// A hook or the module's own thread panicked; the hook's connection or request was ended.
     Panics,
 }
 
-const COUNTERS: [(Counter, &str); 13] = [
+const COUNTERS: [(Counter, &str); 14] = [
     (Counter::ProofsMade, "proofs.made"),
     (Counter::ProofsReused, "proofs.reused"),
     (Counter::ProofsRefused, "proofs.refused_by_peer"),
@@ -64,6 +66,7 @@ const COUNTERS: [(Counter, &str); 13] = [
     (Counter::ResponsesTruncated, "responses.truncated"),
     (Counter::FilesTaken, "files.taken"),
     (Counter::FilesRefused, "files.refused"),
+    (Counter::ConnectionsUnpublished, "connections.unpublished"),
     (Counter::Panics, "panics"),
 ];
 
@@ -72,11 +75,17 @@ const COUNTERS: [(Counter, &str); 13] = [
 pub enum Gauge {
     /// When the own certificate that ends first expires, in seconds since the epoch; 0 if there is none.
     CertificateExpiresAt(Direction),
+    /// When the first revocation list ends, in seconds since the epoch; 0 if there is none.
+    CrlExpiresAt(Direction),
     /// Listeners and clusters that wait for their files.
     FilesAwaited,
+    /// Seconds for which a look at the files has not come back.
+    FilesStalled,
+    /// Proofs that are remembered.
+    ProofsHeld,
 }
 
-const GAUGES: [(Gauge, &str); 3] = [
+const GAUGES: [(Gauge, &str); 7] = [
     (
         Gauge::CertificateExpiresAt(Direction::Downstream),
         "downstream.certificate_expires_at",
@@ -85,7 +94,17 @@ const GAUGES: [(Gauge, &str); 3] = [
         Gauge::CertificateExpiresAt(Direction::Upstream),
         "upstream.certificate_expires_at",
     ),
+    (
+        Gauge::CrlExpiresAt(Direction::Downstream),
+        "downstream.crl_expires_at",
+    ),
+    (
+        Gauge::CrlExpiresAt(Direction::Upstream),
+        "upstream.crl_expires_at",
+    ),
     (Gauge::FilesAwaited, "files.awaited"),
+    (Gauge::FilesStalled, "files.stalled_seconds"),
+    (Gauge::ProofsHeld, "proofs.held"),
 ];
 
 const DIRECTIONS: [(Direction, &str); 2] = [

@@ -39,9 +39,13 @@ pub const FORWARDED: &str = "tls_session_binding.forwarded_client_cert";
 pub trait FilterState {
     /// The connection's id.
     fn connection_id(&self) -> u64;
-    /// Sets one value.
-    fn set(&self, key: &str, value: &[u8]);
+    /// Sets one value, and tells whether it is there.
+    fn set(&self, key: &str, value: &[u8]) -> bool;
 }
+
+/// A value could not be set: another filter's would be believed in its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpublished(pub &'static str);
 
 /// Accepts the filter by name; it has nothing to configure.
 ///
@@ -65,41 +69,52 @@ pub fn check_config(name: &[u8], config: &[u8]) -> Result<(), Mistakes> {
 ///
 /// A connection of another transport socket has none, and gets nothing: the verifier then refuses
 /// as it must, because its host says nothing.
-pub fn publish(filter: &dyn FilterState) {
+///
+/// # Errors
+/// The first value that could not be set; the connection must not be used.
+pub fn publish(filter: &dyn FilterState) -> Result<(), Unpublished> {
     let Some(facts) = CONNECTIONS.recall(filter.connection_id()) else {
-        return;
+        return Ok(());
     };
-    filter.set(EXPORTER, facts.exporter.to_base64url().as_bytes());
-    filter.set(TLS_VERSION, facts.version.as_bytes());
-    filter.set(CIPHER_SUITE, facts.cipher_suite.as_bytes());
-    filter.set(SERVER_NAME, facts.server_name.as_bytes());
-    filter.set(RESUMED, facts.resumed.to_string().as_bytes());
-    publish_certificate(filter, &facts);
+    set(filter, EXPORTER, facts.exporter.to_base64url())?;
+    set(filter, TLS_VERSION, facts.version)?;
+    set(filter, CIPHER_SUITE, facts.cipher_suite)?;
+    set(filter, SERVER_NAME, &facts.server_name)?;
+    set(filter, RESUMED, facts.resumed.to_string())?;
+    publish_certificate(filter, &facts)
 }
 
-fn publish_certificate(filter: &dyn FilterState, facts: &Downstream) {
+fn set(
+    filter: &dyn FilterState,
+    key: &'static str,
+    value: impl AsRef<[u8]>,
+) -> Result<(), Unpublished> {
+    if filter.set(key, value.as_ref()) {
+        Ok(())
+    } else {
+        Err(Unpublished(key))
+    }
+}
+
+fn publish_certificate(filter: &dyn FilterState, facts: &Downstream) -> Result<(), Unpublished> {
     let Some(der) = facts.certificate.as_deref() else {
-        return filter.set(CLIENT_CERTIFICATE, NOT_PRESENTED);
+        return set(filter, CLIENT_CERTIFICATE, NOT_PRESENTED);
     };
-    filter.set(CLIENT_CERTIFICATE, STANDARD.encode(der).as_bytes());
+    set(filter, CLIENT_CERTIFICATE, STANDARD.encode(der))?;
     // Verified in the handshake, so it can be read.
     let Ok(certificate) = Certificate::of_der(der) else {
-        return;
+        return Ok(());
     };
-    filter.set(
+    let thumbprint = certificate.thumbprint().to_base64url();
+    set(
+        filter,
         SPIFFE_ID,
-        certificate
-            .spiffe_id()
-            .map_or("", SpiffeId::as_str)
-            .as_bytes(),
-    );
-    filter.set(DNS_NAMES, certificate.dns_names().join(",").as_bytes());
-    filter.set(SUBJECT, certificate.subject().as_bytes());
-    filter.set(
-        THUMBPRINT,
-        certificate.thumbprint().to_base64url().as_bytes(),
-    );
-    filter.set(FORWARDED, forwarded(der, &certificate).as_bytes());
+        certificate.spiffe_id().map_or("", SpiffeId::as_str),
+    )?;
+    set(filter, DNS_NAMES, certificate.dns_names().join(","))?;
+    set(filter, SUBJECT, certificate.subject())?;
+    set(filter, THUMBPRINT, thumbprint)?;
+    set(filter, FORWARDED, forwarded(der, &certificate))
 }
 
 /// The element that Envoy itself would put into `x-forwarded-client-cert`.

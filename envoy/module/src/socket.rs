@@ -5,6 +5,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::BufRead as _;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustls::{Connection, Error};
 
@@ -39,6 +40,9 @@ pub struct Socket {
     peer_closed: Cell<bool>,
     sent_close_notify: Cell<bool>,
     established: Cell<bool>,
+    established_at: Cell<Option<Instant>>,
+    /// Whether the other end has sent something.
+    received: Cell<bool>,
     registered: Cell<Option<u64>>,
     protocol: OnceCell<Vec<u8>>,
     failure: OnceCell<String>,
@@ -58,6 +62,8 @@ impl Socket {
             peer_closed: Cell::new(false),
             sent_close_notify: Cell::new(false),
             established: Cell::new(false),
+            established_at: Cell::new(None),
+            received: Cell::new(false),
             registered: Cell::new(None),
             protocol: OnceCell::new(),
             failure: OnceCell::new(),
@@ -186,6 +192,7 @@ impl Socket {
             reader.consume(length);
             total += length;
         }
+        self.received.set(self.received.get() || total > 0);
         total
     }
 }

@@ -3,7 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rustls::ClientConnection;
 use tls_session_binding_client::AccessTokenHash;
@@ -19,29 +21,61 @@ pub const CONNECTIONS: Registry<Upstream> = Registry::over(&ENTRIES);
 
 /// Refused tokens that one worker remembers; a forgotten one may cost one more refusal.
 const MAX_REFUSED: usize = 1024;
+/// Proofs that all connections together remember: about 24 MiB. A forgotten one costs a signature.
+const MAX_PROOFS_IN_ALL: usize = 32 * 1024;
+
+/// Proofs that are remembered.
+static PROOFS: AtomicUsize = AtomicUsize::new(0);
 
 thread_local! {
     static ENTRIES: Entries<Upstream> = Entries::default();
     /// When a proof of a token was last refused, in seconds since the epoch. A verifier refuses what
     /// is too old, and what is too old is so on every connection: the retry may take another one.
-    static REFUSED: RefCell<HashMap<String, u64>> = RefCell::default();
+    static REFUSED: RefCell<HashMap<AccessTokenHash, u64>> = RefCell::default();
 }
 
 /// One connection to a server, and its proofs: they end with it.
 pub struct Upstream {
-    proofs: RefCell<ConnectionProofs>,
+    /// None if the key cannot sign proofs.
+    proofs: Option<RefCell<ConnectionProofs>>,
+    /// How many of them are counted in [`PROOFS`].
+    counted: Cell<usize>,
     truncated: Cell<bool>,
 }
 
+/// Why there is no proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unprovable {
+    /// No algorithm of proofs fits the connection's key.
+    Key,
+    /// The key refuses.
+    Signing(SigningError),
+}
+
+impl From<SigningError> for Unprovable {
+    fn from(error: SigningError) -> Self {
+        Self::Signing(error)
+    }
+}
+
+/// How many proofs are remembered on all connections.
+#[must_use]
+pub fn proofs_held() -> usize {
+    PROOFS.load(Relaxed)
+}
+
 impl Upstream {
-    /// A connection whose handshake is done, opened with the signer's certificate.
+    /// A connection whose handshake is done, opened with the signer's certificate, or with one whose key
+    /// signs no proofs.
     ///
     /// # Errors
     /// When there is no exporter value, which a finished handshake rules out.
-    pub fn of(tls: &ClientConnection, signer: &Arc<Signer>) -> Result<Self, ExporterError> {
-        let proofs = ConnectionProofs::new(Arc::clone(signer), exporter::of(tls)?);
+    pub fn of(tls: &ClientConnection, signer: Option<&Arc<Signer>>) -> Result<Self, ExporterError> {
+        let exporter = exporter::of(tls)?;
+        let proofs = signer.map(|signer| ConnectionProofs::new(Arc::clone(signer), exporter));
         Ok(Self {
-            proofs: RefCell::new(proofs),
+            proofs: proofs.map(RefCell::new),
+            counted: Cell::new(0),
             truncated: Cell::new(false),
         })
     }
@@ -50,40 +84,88 @@ impl Upstream {
     /// issued before `oldest`, or if one as old as it was refused.
     ///
     /// # Errors
-    /// When the key refuses.
+    /// When there is no key, or it refuses.
     pub fn proof(
         &self,
         token: &AccessTokenHash,
         now: u64,
         oldest: u64,
-    ) -> Result<(Proof, Origin), SigningError> {
+    ) -> Result<(Proof, Origin), Unprovable> {
+        let proofs = self.proofs.as_ref().ok_or(Unprovable::Key)?;
+        let oldest = oldest.max(last_refusal(token));
+        let proof = proofs.borrow_mut().proof_since(token, now, oldest)?;
+        self.count();
+        if proofs_held() > MAX_PROOFS_IN_ALL {
+            self.make_room();
+        }
+        Ok(proof)
+    }
+
+    /// Keeps the count of all proofs true after those of this connection changed.
+    fn count(&self) {
+        let held = self.held();
+        let before = self.counted.replace(held);
+        if held > before {
+            PROOFS.fetch_add(held - before, Relaxed);
+        } else if held < before {
+            PROOFS.fetch_sub(before - held, Relaxed);
+        }
+    }
+
+    fn held(&self) -> usize {
         self.proofs
-            .borrow_mut()
-            .proof_since(token, now, oldest.max(last_refusal(token)))
+            .as_ref()
+            .map_or(0, |proofs| proofs.borrow().len())
+    }
+
+    /// Takes the proofs of the connection of this worker that has most of them; if none has any but this
+    /// one, its own.
+    fn make_room(&self) {
+        let mut most: Option<Rc<Self>> = None;
+        CONNECTIONS.each(|one| {
+            if most.as_ref().is_none_or(|most| most.held() < one.held()) {
+                most = Some(Rc::clone(one));
+            }
+        });
+        most.as_deref()
+            .filter(|most| most.held() > self.held())
+            .unwrap_or(self)
+            .clear();
+    }
+
+    fn clear(&self) {
+        if let Some(proofs) = &self.proofs {
+            proofs.borrow_mut().clear();
+        }
+        self.count();
     }
 
     /// Notes that the other side refused a proof of this connection.
     pub fn refused(&self, token: &AccessTokenHash, proof: &Proof, now: u64) {
-        self.proofs.borrow_mut().forget(token, proof);
+        if let Some(proofs) = &self.proofs {
+            proofs.borrow_mut().forget(token, proof);
+        }
+        self.count();
         REFUSED.with_borrow_mut(|refused| {
             if refused.len() >= MAX_REFUSED {
                 refused.clear();
             }
-            refused.insert(token.to_base64url(), now);
+            refused.insert(*token, now);
         });
     }
 
     /// A proof for one request, to which `limit` adds its claims.
     ///
     /// # Errors
-    /// When the key refuses.
+    /// When there is no key, or it refuses.
     pub fn proof_of_request(
         &self,
         token: &AccessTokenHash,
         now: u64,
         limit: impl FnOnce(ProofBuilder) -> ProofBuilder,
-    ) -> Result<Proof, SigningError> {
-        self.proofs.borrow().per_request(token, now, limit)
+    ) -> Result<Proof, Unprovable> {
+        let proofs = self.proofs.as_ref().ok_or(Unprovable::Key)?;
+        Ok(proofs.borrow().per_request(token, now, limit)?)
     }
 
     /// Notes that the connection ended without `close_notify`: by FIN, by RST, or by a record that is none.
@@ -98,6 +180,12 @@ impl Upstream {
     }
 }
 
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        PROOFS.fetch_sub(self.counted.get(), Relaxed);
+    }
+}
+
 impl fmt::Debug for Upstream {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Upstream").finish_non_exhaustive()
@@ -105,14 +193,8 @@ impl fmt::Debug for Upstream {
 }
 
 fn last_refusal(token: &AccessTokenHash) -> u64 {
-    REFUSED.with_borrow(|refused| {
-        // Almost always: no need to write the key.
-        if refused.is_empty() {
-            return 0;
-        }
-        refused
-            .get(&token.to_base64url())
-            .copied()
-            .unwrap_or_default()
-    })
+    REFUSED.with_borrow(|refused| refused.get(token).copied().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

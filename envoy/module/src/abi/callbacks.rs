@@ -56,6 +56,11 @@ unsafe extern "C" {
         key: Buffer,
         value: Buffer,
     ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_network_get_filter_state_bytes(
+        filter: *mut c_void,
+        key: Buffer,
+        value: *mut Buffer,
+    ) -> bool;
     pub(super) fn envoy_dynamic_module_callback_network_filter_close(
         filter: *mut c_void,
         close_type: u32,

@@ -6,7 +6,8 @@ use super::callbacks as envoy;
 use super::types::{Buffer, CONTINUE, attempt, guard};
 use super::{Configured, give, stats, take_back};
 use crate::log;
-use crate::publish::{self, FilterState};
+use crate::metrics::{Counter, count};
+use crate::publish::{self, FilterState, Unpublished};
 
 /// `event` value of a connection whose handshake is done.
 const CONNECTED: u32 = 2;
@@ -22,15 +23,24 @@ impl FilterState for EnvoyFilter {
         unsafe { envoy::envoy_dynamic_module_callback_network_filter_get_connection_id(self.0) }
     }
 
-    fn set(&self, key: &str, value: &[u8]) {
-        // SAFETY: as above; Envoy copies key and value.
-        unsafe {
+    /// Envoy says that it has set a value also where it has not, because another filter has set it for
+    /// good, or as something else: so it is read back.
+    fn set(&self, key: &str, value: &[u8]) -> bool {
+        let (key, mut found) = (Buffer::of(key.as_bytes()), Buffer::EMPTY);
+        // SAFETY: as above; Envoy copies key and value, and writes where the value is.
+        let is_set = unsafe {
             envoy::envoy_dynamic_module_callback_network_set_filter_state_bytes(
                 self.0,
-                Buffer::of(key.as_bytes()),
+                key,
                 Buffer::of(value),
-            );
-        }
+            ) && envoy::envoy_dynamic_module_callback_network_get_filter_state_bytes(
+                self.0,
+                key,
+                &raw mut found,
+            )
+        };
+        // SAFETY: Envoy keeps the value until another one takes its place.
+        is_set && unsafe { found.bytes() } == value
     }
 }
 
@@ -107,7 +117,18 @@ extern "C" fn envoy_dynamic_module_on_network_filter_event(
     _own: *const c_void,
     event: u32,
 ) {
-    if event == CONNECTED && attempt(|| publish::publish(&EnvoyFilter(filter))).is_none() {
+    if event != CONNECTED {
+        return;
+    }
+    let published = attempt(|| {
+        publish::publish(&EnvoyFilter(filter)).inspect_err(|Unpublished(key)| {
+            count(Counter::ConnectionsUnpublished);
+            log::error(&format!(
+                "connection closed: {key} is set by another filter, which must not be"
+            ));
+        })
+    });
+    if !matches!(published, Some(Ok(()))) {
         // SAFETY: Envoy keeps the filter alive during its hooks.
         unsafe { envoy::envoy_dynamic_module_callback_network_filter_close(filter, NO_FLUSH) };
     }

@@ -30,7 +30,7 @@ fn a_new_certificate_and_key_are_taken_up() {
         valid: (-1, 9),
         ..Says::default()
     });
-    let expires = ends.client.current().unwrap().expires_at();
+    let expires = ends.client.current().unwrap().validity().end;
     ends.client_files.write("chain.pem", &leaf.certificate);
     assert!(
         matches!(ends.client.refresh(), Change::Refused(_)),
@@ -39,7 +39,7 @@ fn a_new_certificate_and_key_are_taken_up() {
     ends.client_files.write("key.pem", &leaf.key);
     assert_eq!(ends.client.refresh(), Change::Taken);
     assert_ne!(thumbprint(&ends.client), before);
-    assert!(ends.client.current().unwrap().expires_at() > expires);
+    assert!(ends.client.current().unwrap().validity().end > expires);
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn files_that_are_not_there_yet_are_awaited_where_the_configuration_says_so() {
         let ends = Ends::new();
         let path = ends.client_files.path(file);
         let good = fs::read_to_string(&path).unwrap();
-        let cut = &good[..good.len() / 2];
+        let cut = good.split_at(good.len() / 2).0;
         fs::remove_file(&path).unwrap();
         for unfinished in [None, Some(""), Some("\n"), Some("-----BEG"), Some(cut)] {
             if let Some(text) = unfinished {
@@ -232,4 +232,53 @@ fn files_that_were_there_once_and_go_are_not_awaited() {
     fs::remove_file(ends.client_files.path("key.pem")).unwrap();
     assert!(matches!(endpoint.refresh(), Change::Refused(_)));
     assert!(endpoint.current().is_some());
+}
+
+#[test]
+fn a_certificate_that_has_expired_or_is_not_valid_yet_is_not_taken_up() {
+    for (valid, why) in [((-9, -2), "has expired"), ((1, 9), "is not valid yet")] {
+        let ends = Ends::new();
+        let before = thumbprint(&ends.client);
+        let leaf = ends.authority.issue(&Says {
+            valid,
+            ..Says::default()
+        });
+        ends.client_files.write("chain.pem", &leaf.certificate);
+        ends.client_files.write("key.pem", &leaf.key);
+        let Change::Refused(mistakes) = ends.client.refresh() else {
+            panic!("taken")
+        };
+        assert!(mistakes.to_string().contains(why), "{mistakes}");
+        assert_eq!(ends.client.refresh(), Change::None);
+        assert_eq!(thumbprint(&ends.client), before);
+        // Where there is nothing else, it is what there is.
+        assert!(awaiting(&ends, false).is_ok());
+    }
+}
+
+#[test]
+fn an_expired_revocation_list_is_not_taken_up_and_does_not_keep_another_from_it() {
+    let ends = Ends::new();
+    let list = |days| ends.authority.revoke_until(&[9], days);
+    ends.server_files.write("one.pem", &list(1));
+    ends.server_files.write("two.pem", &list(1));
+    let path = |file| ends.server_files.path(file).display().to_string();
+    let crls = format!(
+        r#", "crls": ["{}", "{}"]"#,
+        path("one.pem"),
+        path("two.pem")
+    );
+    let server = endpoint(&ends.server_files.config(&crls, ""), Direction::Downstream);
+    let before = server.current().unwrap();
+    ends.server_files.write("one.pem", &list(-1));
+    let Change::Refused(mistakes) = server.refresh() else {
+        panic!("taken")
+    };
+    assert!(mistakes.to_string().contains("peer.crls[0]: has expired"));
+    assert!(Arc::ptr_eq(&before, &server.current().unwrap()));
+    assert!(before.crls_end().iter().all(|end| *end > 0));
+    // It is in use already, as after a restart: the other list's change is taken up beside it.
+    let server = endpoint(&ends.server_files.config(&crls, ""), Direction::Downstream);
+    ends.server_files.write("two.pem", &list(2));
+    assert_eq!(server.refresh(), Change::Taken);
 }

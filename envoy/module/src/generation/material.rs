@@ -1,14 +1,17 @@
 //! What the files hold, parsed.
 
 use std::fmt::Display;
+use std::ops::Range;
 
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls::{Error, InconsistentKeys};
+use rustls_pki_types::CertificateRevocationListDer;
+use rustls_pki_types::pem::PemObject as _;
 use tls_session_binding_client::pem;
 use tls_session_binding_client::signer::SignerError;
 
-use crate::certificate::Certificate;
+use crate::certificate::{Certificate, next_update};
 use crate::config::Mistakes;
 use crate::files::{Contents, Unusable};
 
@@ -33,8 +36,16 @@ pub(super) fn certified_key(
     })
 }
 
-/// When the own certificate expires, in seconds since the epoch.
-pub(super) fn expiry(key: &CertifiedKey) -> Result<u64, Mistakes> {
+/// When the first of some revocation lists ends, in seconds since the epoch.
+pub(super) fn end_of(lists: &[u8]) -> u64 {
+    CertificateRevocationListDer::pem_slice_iter(lists)
+        .map(|list| list.map_or(0, |list| next_update(&list).unwrap_or_default()))
+        .min()
+        .unwrap_or_default()
+}
+
+/// When the own certificate is valid, in seconds since the epoch.
+pub(super) fn validity(key: &CertifiedKey) -> Result<Range<u64>, Mistakes> {
     let unreadable = || {
         mistake(
             "identity.certificate_chain",
@@ -43,7 +54,8 @@ pub(super) fn expiry(key: &CertifiedKey) -> Result<u64, Mistakes> {
     };
     let leaf = key.end_entity_cert().map_err(|_| unreadable())?;
     Certificate::of_der(leaf)
-        .map(|leaf| leaf.not_after())
+        // RFC 5280 section 4.1.2.5: the last second belongs to it.
+        .map(|leaf| leaf.not_before()..leaf.not_after().saturating_add(1))
         .map_err(|_| unreadable())
 }
 

@@ -55,10 +55,14 @@ fn counts_are_handed_over_once_under_their_names() {
     let seen = process.0.lock().unwrap();
     let expected = [
         ("downstream.certificate_expires_at", 0),
+        ("downstream.crl_expires_at", 0),
         ("downstream.handshakes", 1),
         ("files.awaited", 5),
+        ("files.stalled_seconds", 0),
         ("panics", 1),
+        ("proofs.held", 0),
         ("upstream.certificate_expires_at", 0),
+        ("upstream.crl_expires_at", 0),
         ("upstream.handshakes_failed.closed", 1),
         ("waits.expired", 2),
     ];

@@ -9,7 +9,7 @@ use tls_session_binding_client::signer::SigningError;
 use super::exchange::{Exchange, only};
 use crate::config::prover::Claims;
 use crate::metrics::{Counter, count};
-use crate::upstream::Upstream;
+use crate::upstream::{Unprovable, Upstream};
 
 /// Bytes of a `jti`: more than can be guessed or collide.
 const ID_BYTES: usize = 16;
@@ -21,7 +21,7 @@ pub(super) fn proof(
     token: &AccessTokenHash,
     claims: Claims,
     now: u64,
-) -> Result<Proof, SigningError> {
+) -> Result<Proof, Unprovable> {
     let id = unique_id()?;
     let limit = |mut proof: ProofBuilder| {
         if claims.htm {

@@ -21,7 +21,7 @@ fn prover(config: &str) -> Prover {
 fn connect(ends: &Ends, id: u64) -> ExporterValue {
     let (client, _) = handshake(&ends.client, &ends.server);
     let generation = ends.client.current().unwrap();
-    let connection = Upstream::of(&client, generation.signer().unwrap()).unwrap();
+    let connection = Upstream::of(&client, generation.signer()).unwrap();
     upstream::CONNECTIONS.remember(id, connection);
     exporter::of(&client).unwrap()
 }

@@ -12,18 +12,19 @@ impl FilterState for State {
         self.0
     }
 
-    fn set(&self, key: &str, value: &[u8]) {
+    fn set(&self, key: &str, value: &[u8]) -> bool {
         let value = String::from_utf8(value.to_vec()).unwrap();
         assert!(
             self.1.borrow_mut().insert(key.to_owned(), value).is_none(),
             "{key} twice"
         );
+        true
     }
 }
 
 fn published(id: u64) -> HashMap<String, String> {
     let state = State(id, RefCell::default());
-    publish(&state);
+    publish(&state).unwrap();
     state.1.into_inner()
 }
 
@@ -102,4 +103,40 @@ fn no_name_can_end_its_pair_or_its_element_in_the_forwarded_certificate() {
 fn the_filter_has_a_name_and_nothing_to_configure() {
     assert!(check_config(b"publish", b"").is_ok() && check_config(b"publish", b" {} ").is_ok());
     assert!(check_config(b"publish", b"{\"a\": 1}").is_err() && check_config(b"x", b"").is_err());
+}
+
+/// Another filter has set this key for good.
+struct Taken(&'static str);
+
+impl FilterState for Taken {
+    fn connection_id(&self) -> u64 {
+        6
+    }
+
+    fn set(&self, key: &str, _value: &[u8]) -> bool {
+        key != self.0
+    }
+}
+
+#[test]
+fn whichever_value_another_filter_holds_it_is_no_connection_to_use() {
+    let ends = Ends::new();
+    let (_, server) = handshake(&ends.client, &ends.server);
+    CONNECTIONS.remember(6, Downstream::of(&server).unwrap());
+    for key in [
+        EXPORTER,
+        CLIENT_CERTIFICATE,
+        TLS_VERSION,
+        CIPHER_SUITE,
+        SERVER_NAME,
+        RESUMED,
+        SPIFFE_ID,
+        DNS_NAMES,
+        SUBJECT,
+        THUMBPRINT,
+        FORWARDED,
+    ] {
+        assert_eq!(publish(&Taken(key)), Err(Unpublished(key)));
+    }
+    CONNECTIONS.forget(6);
 }

@@ -1,5 +1,7 @@
 //! Both ends of a connection's life: the accepted handshake, and the cause of its end.
 
+use std::time::{Duration, Instant};
+
 use rustls::{Connection, Error, HandshakeKind, ProtocolVersion};
 use rustls_pki_types::UnixTime;
 
@@ -12,6 +14,9 @@ use crate::metrics::{Handshake, count_handshake};
 use crate::upstream::{self, Upstream};
 use crate::waiting;
 
+/// How long after a client's end of a handshake the server may still refuse it.
+const REFUSAL: Duration = Duration::from_secs(10);
+
 impl Socket {
     /// Once, when the handshake has just been done: notes its facts, then tells Envoy.
     pub(super) fn establish(&self, host: &dyn Host) -> Result<(), Stop> {
@@ -20,6 +25,7 @@ impl Socket {
         }
         self.accept(host).map_err(Stop::Tls)?;
         self.established.set(true);
+        self.established_at.set(Some(Instant::now()));
         // May re-enter `write` or `close`: nothing is borrowed here.
         host.connected();
         if self.generation.direction() == Direction::Upstream {
@@ -64,16 +70,16 @@ impl Socket {
 
     fn register(&self, id: u64, tls: &Connection) -> Result<(), Error> {
         let general = |error: &dyn std::error::Error| Error::General(error.to_string());
-        match (tls, self.generation.signer()) {
-            (Connection::Server(tls), _) => {
+        match tls {
+            Connection::Server(tls) => {
                 let facts = Downstream::of(tls).map_err(|error| general(&error))?;
                 downstream::CONNECTIONS.remember(id, facts);
             }
-            (Connection::Client(tls), Some(signer)) => {
+            Connection::Client(tls) => {
+                let signer = self.generation.signer();
                 let facts = Upstream::of(tls, signer).map_err(|error| general(&error))?;
                 upstream::CONNECTIONS.remember(id, facts);
             }
-            (Connection::Client(_), None) => return Err(Error::General("no signer".to_owned())),
         }
         self.registered.set(Some(id));
         Ok(())
@@ -96,10 +102,18 @@ impl Socket {
             Stop::Tls(error) => (Failure::of(error), words(error)),
         };
         let _ = self.failure.set(reason);
-        // In TLS 1.3 a client is done before it learns that the server refuses it.
-        if !self.established.get() || failure == Failure::Alert {
+        if !self.established.get() || (failure == Failure::Alert && self.may_still_be_refused()) {
             count_handshake(self.generation.direction(), Handshake::Failed(failure));
         }
+    }
+
+    /// In TLS 1.3 a client is done before the server has looked at its certificate. A server that has sent
+    /// something, or has had its time, has accepted it: an alert is about something else.
+    pub(super) fn may_still_be_refused(&self) -> bool {
+        let since = self.established_at.get().map(|at| at.elapsed());
+        self.generation.direction() == Direction::Upstream
+            && !self.received.get()
+            && since.is_some_and(|since| since < REFUSAL)
     }
 
     /// What came before may not be all. To be called in `close` and not before: only then has Envoy seen all

@@ -121,6 +121,11 @@ impl Authority {
     }
 
     pub(crate) fn revoke(&self, serials: &[u64]) -> String {
+        self.revoke_until(serials, 1)
+    }
+
+    /// With a list that ends in so many days.
+    pub(crate) fn revoke_until(&self, serials: &[u64], days: i32) -> String {
         let revoked = |serial: &u64| RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: OffsetDateTime::now_utc() - DAY,
@@ -128,8 +133,8 @@ impl Authority {
             invalidity_date: None,
         };
         let list = CertificateRevocationListParams {
-            this_update: OffsetDateTime::now_utc() - DAY,
-            next_update: OffsetDateTime::now_utc() + DAY,
+            this_update: OffsetDateTime::now_utc() - DAY * 2,
+            next_update: OffsetDateTime::now_utc() + DAY * days,
             crl_number: SerialNumber::from(1),
             issuing_distribution_point: None,
             revoked_certs: serials.iter().map(revoked).collect(),

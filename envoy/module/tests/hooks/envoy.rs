@@ -57,6 +57,9 @@ pub struct Connection {
 pub struct NetworkFilter {
     pub id: u64,
     pub state: RefCell<HashMap<String, String>>,
+    /// A key that another filter has set for good.
+    pub read_only: Option<String>,
+    pub closed: Cell<bool>,
 }
 
 /// Envoy's side of a stream.
@@ -156,10 +159,23 @@ callbacks! {
     }
     envoy_dynamic_module_callback_network_set_filter_state_bytes(
         filter: *mut c_void, key: Buffer, value: Buffer) -> bool {
-        this::<NetworkFilter>(filter).state.borrow_mut().insert(key.text(), value.text());
+        let filter = this::<NetworkFilter>(filter);
+        if filter.read_only != Some(key.text()) {
+            filter.state.borrow_mut().insert(key.text(), value.text());
+        }
+        // As Envoy says.
         true
     }
-    envoy_dynamic_module_callback_network_filter_close(_filter: *mut c_void, _kind: u32) {}
+    envoy_dynamic_module_callback_network_get_filter_state_bytes(
+        filter: *mut c_void, key: Buffer, value: *mut Buffer) -> bool {
+        let state = this::<NetworkFilter>(filter).state.borrow();
+        let found = state.get(&key.text());
+        // SAFETY: the module passes a place; the value lives until another one takes its place.
+        found.inspect(|found| unsafe { value.write(Buffer::of(found.as_bytes())) }).is_some()
+    }
+    envoy_dynamic_module_callback_network_filter_close(filter: *mut c_void, _kind: u32) {
+        this::<NetworkFilter>(filter).closed.set(true);
+    }
     envoy_dynamic_module_callback_network_filter_config_define_counter(
         _config: *mut c_void, name: Buffer, id: *mut usize) -> u32 {
         define(&name, id)

@@ -62,6 +62,27 @@ fn the_facts_of_a_client_reach_the_filter_state() {
     let state = filter.state.borrow();
     assert_eq!(state["tls_session_binding.exporter"].len(), 43);
     assert_eq!(state["tls_session_binding.dns_names"], "service.demo");
+    assert!(!filter.closed.get());
+    network_config_destroy(config);
+}
+
+#[test]
+fn a_connection_whose_facts_another_filter_holds_is_closed() {
+    let module = Module::load();
+    let (_client, server) = module.connect(25);
+    let config = network_config_new(null_mut(), Buffer::of(b"publish"), Buffer::of(b""));
+    let key = "tls_session_binding.exporter".to_owned();
+    for forged in [Some("forged".to_owned()), None] {
+        let filter = NetworkFilter {
+            id: server.envoy.id,
+            read_only: Some(key.clone()),
+            ..NetworkFilter::default()
+        };
+        let forged = forged.map(|forged| (key.clone(), forged));
+        filter.state.borrow_mut().extend(forged);
+        network_event(pointer(&filter), pointer(&filter), 2);
+        assert!(filter.closed.get());
+    }
     network_config_destroy(config);
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tls_session_binding_e2e::ask::{Outcome, Present, get};
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
-use tls_session_binding_e2e::{Result, now, root};
+use tls_session_binding_e2e::{Result, modules, now, root};
 use tokio::net::TcpListener;
 
 use crate::chain::{Chain, egress, egress_http1};
@@ -198,5 +198,46 @@ async fn a_request_waits_no_longer_than_configured() -> Result<()> {
         assert_eq!(settled(envoy, "waits.expired").await?, 1);
         assert_eq!(envoy.stat("waits.begun").await?, 1);
     }
+    Ok(())
+}
+
+/// A distroless image has the C library and nothing else.
+#[test]
+fn the_module_needs_no_library_but_that_of_c() -> Result<()> {
+    let file = modules().join("libtls_session_binding_module.so");
+    let module = std::fs::read(file)?;
+    let names = |name: &[u8]| module.windows(name.len()).any(|part| part == name);
+    assert!(names(b"libc.so.6"));
+    for other in [b"libgcc_s.so".as_slice(), b"libstdc++.so", b"libm.so"] {
+        assert!(!names(other), "{}", String::from_utf8_lossy(other));
+    }
+    Ok(())
+}
+
+/// Envoy lets a later filter replace the value, also one that calls itself read-only.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_filter_set_before_is_replaced_by_the_facts_of_the_handshake() -> Result<()> {
+    let publish = "            - name: tls_session_binding_publish\n";
+    let usurper = r#"            - name: envoy.filters.network.set_filter_state
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.set_filter_state.v3.Config
+                on_new_connection:
+                  - object_key: tls_session_binding.exporter
+                    factory_key: envoy.string
+                    read_only: true
+                    format_string: { text_format_source: { inline_string: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA } }
+"#;
+    let bootstrap = Bootstrap::shipped("ingress.yaml")?;
+    let stack = Stack::start(&bootstrap.with(publish, &format!("{usurper}{publish}"))).await?;
+    let party = stack.party("client", HTTP1)?;
+    let token = token(&stack, &party)?;
+    let connection = party.connect().await?;
+    let proof = party.proof(&token, connection.exporter())?;
+    assert_eq!(
+        try_proof(&stack, &connection, &token, &proof).await?,
+        Passed
+    );
+    let closed = settled(&stack.envoy, "connections.unpublished").await?;
+    assert_eq!(closed, 0);
     Ok(())
 }

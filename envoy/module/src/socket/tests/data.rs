@@ -214,20 +214,19 @@ fn say(server: &mut ServerConnection, wire: &Wire) {
 #[test]
 fn however_a_connection_ends_without_close_notify_it_is_cut_off_once_its_data_is_delivered() {
     let ends = Ends::new();
-    let ways: [(&str, fn(&Wire)); 3] = [
-        ("FIN", |wire| wire.eof.set(true)),
-        ("RST", |wire| wire.reset.set(true)),
-        ("a forged record", |wire| {
-            let forged = [23, 3, 3, 0, 32].into_iter().chain([7; 32]);
-            wire.to_socket.borrow_mut().extend(forged);
-        }),
-    ];
-    for (id, (way, end)) in (100..).zip(ways) {
+    for (id, way) in (100..).zip(["FIN", "RST", "a forged record"]) {
         let (socket, wire, mut server) = client_socket(&ends, id);
         let facts = || upstream::CONNECTIONS.recall(id).unwrap();
         server.writer().write_all(b"a response").unwrap();
         say(&mut server, &wire);
-        end(&wire);
+        match way {
+            "FIN" => wire.eof.set(true),
+            "RST" => wire.reset.set(true),
+            _ => {
+                let forged = [23, 3, 3, 0, 32].into_iter().chain([7; 32]);
+                wire.to_socket.borrow_mut().extend(forged);
+            }
+        }
         let outcome = socket.read(&wire);
         assert_eq!((outcome.bytes, outcome.close), (10, true), "{way}");
         // Envoy looks at what came before it tells of the end.
@@ -258,4 +257,27 @@ fn a_connection_whose_peer_said_goodbye_or_that_this_end_closes_is_not_cut_off()
         assert!(!facts.is_truncated(), "{close:?}");
         assert_eq!(socket.failure(), "", "{close:?}");
     }
+}
+
+#[test]
+fn an_alert_is_a_refusal_of_the_handshake_only_before_the_server_has_said_anything() {
+    let ends = Ends::new();
+    for (id, said) in [(120, false), (121, true)] {
+        let (socket, wire, mut server) = client_socket(&ends, id);
+        if said {
+            server.writer().write_all(b"a response").unwrap();
+            say(&mut server, &wire);
+            socket.read(&wire);
+        }
+        let forged: Vec<u8> = [23, 3, 3, 0, 32].into_iter().chain([7; 32]).collect();
+        server.read_tls(&mut forged.as_slice()).unwrap();
+        assert!(server.process_new_packets().is_err());
+        say(&mut server, &wire);
+        assert!(socket.read(&wire).close);
+        assert!(socket.failure().contains("alert"), "{}", socket.failure());
+        assert_eq!(socket.may_still_be_refused(), !said);
+    }
+    // A client that refuses does so within the handshake.
+    let pair = Pair::established(&ends);
+    assert!(!pair.socket.may_still_be_refused());
 }
