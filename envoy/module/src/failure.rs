@@ -1,7 +1,8 @@
 //! Why a handshake failed, as a counter names it.
 
-use rustls::{CertificateError, Error};
+use rustls::{CertificateError, Error, OtherError};
 
+use crate::config::Direction;
 use crate::verifier::NotOfADomain;
 
 /// Reason of a failed handshake.
@@ -101,3 +102,85 @@ impl Failure {
         }
     }
 }
+
+/// What failed, for logs and access logs: in an operator's words, then in those of rustls. There is nothing
+/// secret in either.
+#[must_use]
+pub fn words(error: &Error, direction: Direction) -> String {
+    let (peer, purpose) = match direction {
+        Direction::Downstream => ("client", "clientAuth"),
+        Direction::Upstream => ("server", "serverAuth"),
+    };
+    let what = match error {
+        Error::InvalidCertificate(error) => of_certificate(error, purpose),
+        Error::InvalidCertRevocationList(_) => {
+            "or an issuer's has a revocation list that its issuer did not sign, or may not"
+                .to_owned()
+        }
+        other => return other.to_string(),
+    };
+    format!("the {peer}'s certificate {what} ({error})")
+}
+
+fn of_certificate(error: &CertificateError, purpose: &str) -> String {
+    let words = match error {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "has expired, or that of one of its issuers"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet, or that of one of its issuers"
+        }
+        CertificateError::UnknownIssuer => "is issued by none of the configured authorities",
+        CertificateError::BadSignature => {
+            "is not signed by the authority that it names, nor is one of its issuers'"
+        }
+        CertificateError::Revoked => "is revoked, or that of one of its issuers",
+        CertificateError::UnknownRevocationStatus => {
+            "or one of its issuers' has no list in `peer.crls`, where every issuer needs one"
+        }
+        CertificateError::ExpiredRevocationList
+        | CertificateError::ExpiredRevocationListContext { .. } => {
+            "or one of its issuers' has a revocation list in `peer.crls` that has ended"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "has not the name in `peer.server_name`"
+        }
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            return format!("has an extended key usage without {purpose}, or an authority's has");
+        }
+        CertificateError::ApplicationVerificationFailure => {
+            "is not on the allow-list, `peer.allow`"
+        }
+        CertificateError::BadEncoding => "cannot be read",
+        CertificateError::Other(error) => return of_other(error),
+        _ => "is not acceptable",
+    };
+    words.to_owned()
+}
+
+/// What rustls passes on of its own library has no type here, but a name.
+fn of_other(error: &OtherError) -> String {
+    if let Some(refusal) = error.0.downcast_ref::<NotOfADomain>() {
+        return refusal.to_string();
+    }
+    let words = match error.0.to_string().as_str() {
+        "NameConstraintViolation" => {
+            "has a name outside of its authority's name constraints, or of a kind (URI, directory name, e-mail) \
+             whose constraints are not supported: every such name is then outside"
+        }
+        "CaUsedAsEndEntity" => "is an authority's",
+        "EndEntityUsedAsCa" => "is issued by a certificate that is no authority's",
+        "PathLenConstraintViolated" => "has more issuers in between than an authority allows",
+        "MaximumPathDepthExceeded"
+        | "MaximumPathBuildCallsExceeded"
+        | "MaximumSignatureChecksExceeded" => "has a chain that is too long to be verified",
+        "UnsupportedCriticalExtension" => {
+            "or one of its issuers' has a critical extension that is not supported"
+        }
+        _ => "is not acceptable",
+    };
+    words.to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use super::host::Host;
 use super::{Socket, Stop};
 use crate::config::Direction;
 use crate::downstream::{self, Downstream};
-use crate::failure::Failure;
+use crate::failure::{self, Failure};
 use crate::metrics::{Handshake, count_handshake};
 use crate::upstream::{self, Upstream};
 use crate::waiting;
@@ -99,7 +99,10 @@ impl Socket {
             Stop::Closed | Stop::CutOff => {
                 (Failure::Closed, "closed during the handshake".to_owned())
             }
-            Stop::Tls(error) => (Failure::of(error), words(error)),
+            Stop::Tls(error) => (
+                Failure::of(error),
+                failure::words(error, self.generation.direction()),
+            ),
         };
         let _ = self.failure.set(reason);
         if !self.established.get() || (failure == Failure::Alert && self.may_still_be_refused()) {
@@ -142,13 +145,5 @@ impl Drop for Socket {
                 waiting::wake();
             }
         }
-    }
-}
-
-/// What failed, for access logs. There is nothing secret in what rustls says.
-fn words(error: &Error) -> String {
-    match Failure::of(error) {
-        Failure::NotAllowed => "peer certificate is not on the allow-list".to_owned(),
-        _ => error.to_string(),
     }
 }

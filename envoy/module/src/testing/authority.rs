@@ -57,15 +57,19 @@ impl Default for Says {
 
 impl Authority {
     pub(crate) fn new(name: &str) -> Self {
-        Self::of_domain(name, "")
+        Self::with(name, |_| ())
     }
 
     /// An authority that says of itself that it is of this URI's trust domain.
     pub(crate) fn of_domain(name: &str, uri: &str) -> Self {
+        Self::with(name, |params| {
+            params.subject_alt_names = vec![alternative_name(uri)]
+        })
+    }
+
+    pub(crate) fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let (mut params, key) = authority(name);
-        if !uri.is_empty() {
-            params.subject_alt_names = vec![alternative_name(uri)];
-        }
+        change(&mut params);
         let pem = params.self_signed(&key).unwrap().pem();
         Self {
             pem,

@@ -14,6 +14,7 @@ mod configuration;
 mod counts;
 mod credentials;
 mod demonstration;
+mod domains;
 mod endings;
 mod endpoint;
 mod facts;

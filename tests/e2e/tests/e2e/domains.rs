@@ -1,0 +1,246 @@
+//! SPIFFE IDs by trust domain, beside stock Envoy's own validator of them; and published facts as headers.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use serde_json::Value;
+use tls_session_binding_e2e::Result;
+use tls_session_binding_e2e::ask::{Present as _, get};
+use tls_session_binding_e2e::party::Party;
+use tls_session_binding_e2e::raw::RawConnection;
+use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
+
+use crate::vocabulary::HTTP1;
+
+const DOMAINS: [&str; 2] = ["a", "b"];
+
+/// A listener of stock Envoy with `envoy.tls.cert_validator.spiffe`, for the same two domains.
+const STOCK: &str = r#"    - name: stock
+      address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+      filter_chains:
+        - transport_socket:
+            name: envoy.transport_sockets.tls
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+              require_client_certificate: true
+              common_tls_context:
+                tls_certificates:
+                  - certificate_chain: { filename: target/demo/pki/server.pem }
+                    private_key: { filename: target/demo/pki/server.key }
+                validation_context:
+                  custom_validator_config:
+                    name: envoy.tls.cert_validator.spiffe
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig
+                      trust_domains:
+                        - { name: a.demo, trust_bundle: { filename: target/demo/pki/a.pem } }
+                        - { name: b.demo, trust_bundle: { filename: target/demo/pki/b.pem } }
+          filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: stock
+                route_config:
+                  virtual_hosts:
+                    - { name: all, domains: ["*"], routes: [{ match: { prefix: / }, direct_response: { status: 200 } }] }
+                http_filters:
+                  - name: envoy.filters.http.router
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
+
+"#;
+
+/// The shipped listener without the filters that judge tokens.
+fn without_tokens() -> Result<Bootstrap> {
+    let shipped = Bootstrap::shipped("ingress.yaml")?;
+    let (_, rest) = shipped
+        .as_str()
+        .split_once("                  # The token itself")
+        .ok_or("no token filter")?;
+    let (filters, _) = rest
+        .split_once("                  - name: envoy.filters.http.router")
+        .ok_or("no router")?;
+    let filters = format!("                  # The token itself{filters}");
+    Ok(shipped.with(&filters, ""))
+}
+
+fn both() -> Result<Bootstrap> {
+    let domains = r#""trust_domains": { "a.demo": "target/demo/pki/a.pem", "b.demo": "target/demo/pki/b.pem" }"#;
+    Ok(without_tokens()?
+        .with(r#""ca": "target/demo/pki/ca.pem""#, domains)
+        .with("  clusters:\n", &format!("{STOCK}  clusters:\n")))
+}
+
+fn authority(pki: &Path, name: &str) -> Result<Issuer<'static, KeyPair>> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    fs::write(
+        pki.join(format!("{name}.pem")),
+        params.self_signed(&key)?.pem(),
+    )?;
+    Ok(Issuer::new(params, key))
+}
+
+/// A client's certificate and key as `leaf`.
+fn issue(
+    pki: &Path,
+    issuer: &Issuer<'static, KeyPair>,
+    uris: &[&str],
+    usages: &[KeyUsagePurpose],
+) -> Result<()> {
+    let key = KeyPair::generate()?;
+    let mut params = CertificateParams::default();
+    let uris = uris.iter().map(|uri| Ok(SanType::URI((*uri).try_into()?)));
+    params.subject_alt_names = uris.collect::<Result<_>>()?;
+    params.key_usages = usages.to_vec();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    fs::write(pki.join("leaf.pem"), params.signed_by(&key, issuer)?.pem())?;
+    Ok(fs::write(pki.join("leaf.key"), key.serialize_pem())?)
+}
+
+/// Whether the holder of `leaf` is served at `address`.
+async fn is_served(pki: &Path, address: SocketAddr) -> Result<bool> {
+    let Ok(connection) = Party::new(pki, "leaf", address, HTTP1)?.connect().await else {
+        return Ok(false);
+    };
+    let answer = connection.send_as_is(get("/").empty()).await;
+    Ok(answer.is_ok_and(|answer| answer.status() == 200))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trust_domains_are_kept_apart_as_by_envoys_own_validator() -> Result<()> {
+    let files = Files::make()?;
+    let pki = files.pki();
+    let issuers = [authority(&pki, "a")?, authority(&pki, "b")?];
+    let stack = Stack::start_on(files, &both()?).await?;
+    let stock = stack.envoy.listener("stock").await?;
+    let sign = KeyUsagePurpose::DigitalSignature;
+    let usual = [sign];
+    let certificates = [sign, KeyUsagePurpose::KeyCertSign];
+    let lists = [sign, KeyUsagePurpose::CrlSign];
+    // Issuer, URIs, key usage, whether Envoy's validator accepts; why this one does not agree.
+    #[rustfmt::skip]
+    let cases: &[(usize, &[&str], &[KeyUsagePurpose], bool, &str)] = &[
+        (0, &["spiffe://a.demo/x"], &usual, true, ""),
+        (1, &["spiffe://b.demo/x"], &usual, true, ""),
+        (1, &["spiffe://a.demo/x"], &usual, false, ""),
+        (0, &["spiffe://b.demo/x"], &usual, false, ""),
+        (0, &["spiffe://c.demo/x"], &usual, false, ""),
+        (0, &["https://a.demo/x"], &usual, false, ""),
+        (0, &["spiffe://a.demo"], &usual, false, ""),
+        (0, &["spiffe://A.demo/x"], &usual, false, ""),
+        (0, &["https://a.demo/x", "spiffe://a.demo/x"], &usual, false, ""),
+        (0, &[], &usual, false, ""),
+        (0, &["spiffe://a.demo/x"], &certificates, false, ""),
+        (0, &["spiffe://a.demo/x"], &lists, false, ""),
+        (0, &["spiffe://a.demo/x", "spiffe://b.demo/x"], &usual, true, "of two URIs Envoy takes the first: X509-SVID section 5.2 refuses both"),
+        (0, &["spiffe://a.demo/"], &usual, true, "a workload's ID has a path: X509-SVID section 5.2"),
+        (0, &["spiffe://a.demo/x,y"], &usual, true, "no spelling of a SPIFFE ID, and two where names are joined with commas"),
+        (0, &["spiffe://a.demo/x"], &[], false, "X509-SVID section 5.2 asks that two usages are not there; where none is told, none is"),
+    ];
+    for (issuer, uris, usages, accepted, reason) in cases {
+        let issuer = issuers.get(*issuer).ok_or(DOMAINS.len().to_string())?;
+        issue(&pki, issuer, uris, usages)?;
+        let case = format!("{uris:?} {usages:?}");
+        assert_eq!(is_served(&pki, stock).await?, *accepted, "stock: {case}");
+        let agrees = reason.is_empty();
+        assert_eq!(
+            is_served(&pki, stack.address).await?,
+            *accepted == agrees,
+            "{case}"
+        );
+    }
+    Ok(())
+}
+
+/// All that `publish` publishes of a client, secrets excepted.
+const FACTS: [&str; 10] = [
+    "client_certificate",
+    "tls_version",
+    "cipher_suite",
+    "server_name",
+    "resumed",
+    "spiffe_id",
+    "dns_names",
+    "subject",
+    "thumbprint",
+    "forwarded_client_cert",
+];
+
+/// The listener, told by headers of every fact, each as in the module's README.
+fn with_headers() -> Result<Bootstrap> {
+    let readme =
+        fs::read_to_string(tls_session_binding_e2e::root().join("envoy/module/README.md"))?;
+    let (_, rest) = readme
+        .split_once("  request_headers_to_add:\n")
+        .ok_or("the README adds no header")?;
+    let (header, _) = rest.split_once("# RBAC").ok_or("no RBAC")?;
+    let of = |fact: &str| {
+        header
+            .replace(
+                "x-forwarded-client-cert",
+                &format!("x-fact-{}", fact.replace('_', "-")),
+            )
+            .replace("forwarded_client_cert", fact)
+    };
+    let headers: String = FACTS.iter().map(|fact| of(fact)).collect();
+    let headers = headers
+        .replace("    - header", "                    - header")
+        .replace("\n      ", "\n                      ");
+    let route = "                route_config:\n";
+    Ok(without_tokens()?
+        .with(
+            route,
+            &format!("{route}                  request_headers_to_add:\n{headers}"),
+        )
+        .with(r#""peer": { "#, r#""peer": { "certificate": "optional", "#))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_header_of_a_published_fact_is_ever_the_clients_own() -> Result<()> {
+    let files = Files::make()?;
+    let pki = files.pki();
+    let ca = Issuer::new(
+        {
+            let mut params = CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params
+                .distinguished_name
+                .push(DnType::CommonName, "Session Binding Development CA");
+            params
+        },
+        KeyPair::from_pem(&fs::read_to_string(pki.join("ca.key"))?)?,
+    );
+    let stack = Stack::start_on(files, &with_headers()?).await?;
+    let forged: String = FACTS
+        .iter()
+        .map(|fact| format!("x-fact-{}: forged\r\n", fact.replace('_', "-")))
+        .collect();
+    let request = format!("GET / HTTP/1.1\r\nHost: x\r\n{forged}\r\n");
+    issue(&pki, &ca, &[], &[KeyUsagePurpose::DigitalSignature])?;
+    for name in [Some("client"), Some("leaf"), None] {
+        let party = name.map(|name| stack.party(name, HTTP1)).transpose()?;
+        let signer = party.as_ref().map(|party| &*party.signer);
+        let mut connection = RawConnection::open(stack.address, &pki, signer).await?;
+        let answer = connection.exchange(request.as_bytes(), 1).await?;
+        let body = answer.split("\r\n\r\n").nth(1).ok_or("no body")?;
+        let seen: Value = serde_json::from_str(body)?;
+        assert!(!seen.to_string().contains("forged"), "{name:?}: {seen}");
+        let id = seen
+            .pointer("/headers/x-fact-spiffe-id")
+            .and_then(Value::as_str);
+        match name {
+            Some("client") => assert_eq!(id, Some("spiffe://demo/agent"), "{seen}"),
+            _ => assert!(matches!(id, None | Some("" | "-")), "{name:?}: {seen}"),
+        }
+    }
+    Ok(())
+}
