@@ -63,7 +63,7 @@ impl Authority {
     /// An authority that says of itself that it is of this URI's trust domain.
     pub(crate) fn of_domain(name: &str, uri: &str) -> Self {
         Self::with(name, |params| {
-            params.subject_alt_names = vec![alternative_name(uri)]
+            params.subject_alt_names = vec![alternative_name(uri)];
         })
     }
 

@@ -191,10 +191,15 @@ fn with_headers() -> Result<Bootstrap> {
             )
             .replace("forwarded_client_cert", fact)
     };
-    let headers: String = FACTS.iter().map(|fact| of(fact)).collect();
-    let headers = headers
-        .replace("    - header", "                    - header")
-        .replace("\n      ", "\n                      ");
+    let headers: String = FACTS
+        .iter()
+        .flat_map(|fact| {
+            of(fact)
+                .lines()
+                .map(|line| format!("{:16}{line}\n", ""))
+                .collect::<Vec<_>>()
+        })
+        .collect();
     let route = "                route_config:\n";
     Ok(without_tokens()?
         .with(
