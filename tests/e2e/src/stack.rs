@@ -16,6 +16,9 @@ use crate::party::Party;
 use crate::upstream::Upstream;
 use crate::{Result, root};
 
+/// The line of `envoy/ingress.yaml` that configures the filter.
+pub const FILTER: &str = r#"value: '{"confirmation": {"property": ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", "payload"]}}'"#;
+
 /// A shipped bootstrap file, which a test may change by plain substitution.
 #[derive(Debug, Clone)]
 pub struct Bootstrap(String);

@@ -11,7 +11,7 @@ use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::Outcome;
 use tls_session_binding_e2e::envoy::Envoy;
-use tls_session_binding_e2e::stack::{Bootstrap, Files};
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Files};
 
 use crate::cast::{Cast, Kind};
 use crate::outages::Service;
@@ -132,9 +132,7 @@ impl Policy {
     fn configure(self, listener: &str) -> String {
         match self {
             Self::Shipped => listener.to_owned(),
-            Self::Tight => {
-                listener.replace(r#"value: "{}""#, r#"value: '{"algorithms": ["ES384"]}'"#)
-            }
+            Self::Tight => listener.replace(FILTER, r#"value: '{"algorithms": ["ES384"]}'"#),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tls_session_binding_client::http::Options;
 use tls_session_binding_e2e::raw::RawConnection;
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::{self, Bootstrap, Stack};
 use tls_session_binding_wasm_tests::Result;
 use tls_session_binding_wasm_tests::trap::{TRAP_AT, with_trap};
 
@@ -102,7 +102,7 @@ fn without_token_check(bootstrap: Bootstrap) -> Bootstrap {
             "requires: { provider_name: demo }",
             "requires: { allow_missing: {} }",
         )
-        .with(r#"value: "{}""#, r#"value: '{"binding": "required"}'"#)
+        .with(stack::FILTER, r#"value: '{"binding": "required"}'"#)
 }
 
 /// What comes of a GET, with or without what the tampered filter traps at.

@@ -7,7 +7,7 @@ use tls_session_binding_client::http::Session;
 use tls_session_binding_client::proof::ProofBuilder;
 use tls_session_binding_e2e::ask::{Present, get};
 use tls_session_binding_e2e::party::Party;
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Stack};
 use tls_session_binding_e2e::{Result, now};
 
 use crate::counts::settled;
@@ -134,7 +134,7 @@ async fn without_the_purging_filter_the_bound_holds() -> Result<()> {
             "vm_id: another\n                    runtime",
         )
         .with(
-            r#"value: "{}""#,
+            FILTER,
             r#"value: '{"cache": {"connections": 3, "tokens_per_connection": 2}}'"#,
         );
     let stack = Stack::start(&bootstrap).await?;

@@ -3,16 +3,13 @@
 use std::net::SocketAddr;
 
 use tls_session_binding_e2e::envoy::{Envoy, validate};
-use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Files, Stack};
 use tls_session_binding_e2e::{Result, root};
 
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
 
 const UPSTREAM: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 1);
-
-/// The line of the shipped file that holds the filter's configuration.
-const FILTER: &str = r#"value: "{}""#;
 
 #[test]
 fn every_shipped_bootstrap_passes_envoys_own_validation() -> Result<()> {

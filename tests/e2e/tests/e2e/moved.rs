@@ -10,7 +10,7 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::present;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
-use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
+use crate::vocabulary::{HTTP2, Passed, once, refused, token, try_proof};
 
 const ROUTE: &str = "                        - match: { prefix: / }
                           route: { cluster: service }
@@ -55,7 +55,8 @@ const MOVER: &str = r#"
 
 /// H33: the filter sees the request once more, on the same connection and without the proof that it removed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_envoy_redirects_is_judged_anew_and_has_no_proof_left() -> Result<()> {
+async fn a_request_that_envoy_redirects_keeps_its_proof_of_the_connection_and_no_other()
+-> Result<()> {
     let bootstrap = Bootstrap::shipped("ingress.yaml")?
         .with(ROUTE, &format!("{MOVED}{ROUTE}"))
         .with("\n  clusters:\n", MOVER);
@@ -64,15 +65,22 @@ async fn a_request_that_envoy_redirects_is_judged_anew_and_has_no_proof_left() -
     let connection = party.connect().await?;
     let token = token(&stack, &party)?;
     let proof = party.proof(&token, connection.exporter())?;
-    let outcome = try_proof(&stack, &connection, &token, &proof).await?;
-    assert_eq!(outcome, refused("use_session_binding"));
+    for _ in 0..3 {
+        let outcome = try_proof(&stack, &connection, &token, &proof).await?;
+        assert_eq!(outcome, Passed);
+    }
+    let once = once(&party, &token, connection.exporter(), "redirected")?;
+    let outcome = try_proof(&stack, &connection, &token, &once).await?;
+    assert_eq!(outcome, refused("invalid_proof"));
+    let stat = async |name: &str| stack.envoy.stat(name).await;
+    assert_eq!(stat("internal_redirect_succeeded_total").await?, 4);
     assert_eq!(
-        stack
-            .envoy
-            .stat("internal_redirect_succeeded_total")
-            .await?,
+        stat("session_binding.refused.proof_spent.default").await?,
         1
     );
+    // What is kept for one request is of no use to the next.
+    let outcome = stack.outcome(&connection, present(&token, None)).await?;
+    assert_eq!(outcome, refused("use_session_binding"));
     Ok(())
 }
 

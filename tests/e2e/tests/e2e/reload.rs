@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tls_session_binding_e2e::Result;
-use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Files, Stack};
 
 use crate::counts::settled;
 use crate::credentials::Bring::Proof;
@@ -24,7 +24,7 @@ async fn where_the_filter_is_discovered_the_next_request_of_an_open_connection_m
     let files = Files::make()?;
     let file = files.directory().join("filter.yaml");
     let (bootstrap, filter) = discovered(&Bootstrap::shipped("ingress.yaml")?, &file)?;
-    let tight = filter.replace(r#"value: "{}""#, r#"value: '{"algorithms":["ES384"]}'"#);
+    let tight = filter.replace(FILTER, r#"value: '{"algorithms":["ES384"]}'"#);
     std::fs::write(&file, &filter)?;
     let stack = Stack::start_on(files, &bootstrap).await?;
     let client = Client::connect(&stack, HTTP2).await?;

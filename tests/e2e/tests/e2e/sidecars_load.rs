@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::ask::{Outcome, present};
-use tls_session_binding_e2e::stack::Bootstrap;
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER};
 use tls_session_binding_e2e::{Error, Result};
 
 use crate::chain::{Chain, egress, egress_http1};
@@ -81,7 +81,7 @@ async fn p07_many_proofs_that_are_too_old_at_once_are_each_made_anew_and_sent_on
     // Without cache, so that a proof is judged by its age each time.
     let strict =
         r#"value: '{"max_proof_age": "1s", "clock_tolerance": "0s", "cache": {"connections": 0}}'"#;
-    let ingress = Bootstrap::shipped("ingress.yaml")?.with(r#"value: "{}""#, strict);
+    let ingress = Bootstrap::shipped("ingress.yaml")?.with(FILTER, strict);
     for bootstrap in [egress()?, egress_http1()?] {
         let chain = Chain::between(bootstrap, &ingress).await?;
         let token = chain.token("alice")?;

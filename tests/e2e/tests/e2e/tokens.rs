@@ -5,13 +5,10 @@ use tls_session_binding::exporter::LABEL;
 use tls_session_binding_e2e::ask::{Outcome, Present, get, present};
 use tls_session_binding_e2e::party::{AUDIENCE, ISSUER, Party};
 use tls_session_binding_e2e::raw::RawConnection;
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Stack};
 use tls_session_binding_e2e::{Result, now};
 
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
-
-/// The line of the shipped file that holds the filter's configuration.
-const FILTER: &str = r#"value: "{}""#;
 
 fn token_with(stack: &Stack, confirmation: &Value) -> Result<String> {
     let mut claims = json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "exp": now() + 600 });

@@ -1,10 +1,12 @@
 //! The words that the tests share.
 
+use tls_session_binding_client::AccessToken;
 use tls_session_binding_client::http::{HttpVersion, Options, Session, TlsVersion};
-use tls_session_binding_e2e::Result;
+use tls_session_binding_client::proof::ProofBuilder;
 use tls_session_binding_e2e::ask::{Outcome, present};
 use tls_session_binding_e2e::party::Party;
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Stack};
+use tls_session_binding_e2e::{Result, now};
 
 pub(crate) const HTTP1: Options = Options::new(TlsVersion::Tls13, HttpVersion::Http1);
 pub(crate) const HTTP2: Options = Options::new(TlsVersion::Tls13, HttpVersion::Http2);
@@ -25,7 +27,7 @@ pub(crate) async fn stack_with_tls12() -> Result<Stack> {
 /// The shipped file with this configuration of the filter.
 pub(crate) fn configured(configuration: &str) -> Result<Bootstrap> {
     let value = format!("value: '{}'", configuration.replace('\n', " "));
-    Ok(Bootstrap::shipped("ingress.yaml")?.with(r#"value: "{}""#, &value))
+    Ok(Bootstrap::shipped("ingress.yaml")?.with(FILTER, &value))
 }
 
 /// A token of Alice's for the party's certificate.
@@ -41,4 +43,18 @@ pub(crate) async fn try_proof(
     proof: &str,
 ) -> Result<Outcome> {
     stack.outcome(on, present(token, Some(proof))).await
+}
+
+/// A proof that is good once.
+pub(crate) fn once(
+    party: &Party,
+    token: &str,
+    exporter: &tls_session_binding_client::ExporterValue,
+    id: &str,
+) -> Result<String> {
+    let hash = AccessToken::parse(token).map_err(|_| "not a token")?.hash();
+    let proof = ProofBuilder::new(&hash, exporter, now())
+        .id(id)
+        .sign(&party.signer)?;
+    Ok(proof.as_str().to_owned())
 }
