@@ -122,7 +122,7 @@ async fn a_token_that_is_revoked_is_refused_where_it_was_verified_before() -> Re
     let port = format!("port_value: {} ", service.port());
     let shipped = Bootstrap::shipped("introspection.yaml")?.with("port_value: 8081 ", &port);
     // Somebody whose filter says nothing of a token that is not active.
-    let silent = shipped.clone().with(REFUSAL, "return");
+    let silent = shipped.clone().with(REFUSAL, "local silence = challenge");
     let stack = Stack::start_on(files, &silent).await?;
     let client = stack.party("client", HTTP2)?;
     let connection = client.connect().await?;
