@@ -166,6 +166,18 @@ $(PROMETHEUS): packaging/prometheus.sh
 	$<
 	touch $@
 
+.PHONY: proxy
+CLIENTS := target/clients/.installed
+
+proxy: build $(CLIENTS) ## Test the client's proxy with curl, Python's requests and httpx, and Node's fetch (needs curl and node)
+	@for tool in node curl; do command -v $$tool >/dev/null || { echo "missing: $$tool" >&2; exit 1; }; done
+	cd tests/deployment && ../../target/clients/bin/python -m unittest test_proxy
+
+$(CLIENTS): tests/deployment/proxy/requirements.txt | tools
+	python3 -m venv target/clients
+	target/clients/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	touch $@
+
 .PHONY: authorization-server
 OIDC := target/authorization-server/node_modules
 

@@ -90,7 +90,8 @@ pub struct Forwarded {
     pub response: Response<Incoming>,
     /// The proof that the request went out with.
     pub proof: ProofUse,
-    /// What the server says against that proof; another one will be signed for the next request.
+    /// What the server says against that proof or its connection. The next request gets another proof; whether it
+    /// needs another connection, [`BearerChallenge::mend`] says.
     pub refused: Option<BearerChallenge>,
 }
 
@@ -173,7 +174,12 @@ impl Session {
 
     /// Whether an answer says that its request may pass on another connection, and not on this one.
     pub(super) fn is_spent(&self, answer: &Answer) -> bool {
-        refused_proof(&answer.response).is_some() && (self.is_closed() || !is_valid(&self.signer))
+        let is_over = || self.is_closed() || !is_valid(&self.signer);
+        challenge_of(&answer.response).is_some_and(|challenge| match challenge.mend() {
+            Mend::Connection => true,
+            Mend::Proof => is_over(),
+            Mend::Nothing => false,
+        })
     }
 
     /// Sends a request with an access token and its proof.
@@ -259,7 +265,8 @@ impl Session {
             });
             failure
         })?;
-        let refused = refused_proof(&response).filter(|_| proof.is_some());
+        let refused = challenge_of(&response)
+            .filter(|challenge| proof.is_some() && challenge.mend() != Mend::Nothing);
         if let (Some(token), Some(proof), Some(_)) = (token, &proof, &refused) {
             self.proofs().forget(token, proof);
         }
@@ -325,9 +332,12 @@ impl Session {
 
 /// The challenge of a response that asks for another proof.
 fn refused_proof<B>(response: &Response<B>) -> Option<BearerChallenge> {
-    BearerChallenge::from_headers(response.headers()).filter(|challenge| {
-        response.status() == StatusCode::UNAUTHORIZED && challenge.mend() == Mend::Proof
-    })
+    challenge_of(response).filter(|challenge| challenge.mend() == Mend::Proof)
+}
+
+fn challenge_of<B>(response: &Response<B>) -> Option<BearerChallenge> {
+    let challenge = BearerChallenge::from_headers(response.headers());
+    challenge.filter(|_| response.status() == StatusCode::UNAUTHORIZED)
 }
 
 /// The target URI of a request without query.

@@ -9,6 +9,7 @@ mod command;
 mod connections;
 mod credentials;
 mod identities;
+mod proxy;
 mod requests;
 mod rotation;
 mod server;

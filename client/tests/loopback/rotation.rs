@@ -150,6 +150,21 @@ async fn a_server_that_is_no_longer_trusted_gets_no_more_requests() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_another_connection_mends_leads_to_one_and_only_one() {
+    for (times, status) in [(1, 200), (9, 401)] {
+        let server = Server::start(Behaviour::RefuseConnection(times)).await;
+        let files = Files::valid_for(Duration::DAY);
+        let client = files.client(&server);
+        let before = client.session().await.unwrap();
+        assert_eq!(request(&client, &server).await.0, status);
+        let seen = server.seen();
+        assert_eq!(seen.len(), 2);
+        assert_ne!(seen[0].exporter, seen[1].exporter);
+        assert!(!Arc::ptr_eq(&client.session().await.unwrap(), &before));
+    }
+}
+
+#[tokio::test]
 async fn an_expired_certificate_costs_no_second_try_on_its_connection_and_a_renewed_one_mends_it() {
     let server = Server::start(Behaviour::Refuse(1, "invalid_proof")).await;
     let files = Files::valid_for(Duration::seconds(2));

@@ -73,6 +73,8 @@ pub(crate) enum Behaviour {
     Judge,
     /// Refuses so many requests with this error, then judges.
     Refuse(usize, &'static str),
+    /// Refuses so many requests because of their connection, then judges.
+    RefuseConnection(usize),
     /// Refuses the proof of the first request with `invalid_proof`, whenever it comes.
     RefuseFirstProof,
     /// Refuses the first with `invalid_proof` and closes the connection.
@@ -211,6 +213,9 @@ fn answer(
     });
     match behaviour {
         Behaviour::Refuse(times, error) if earlier < times => refusal(error),
+        Behaviour::RefuseConnection(times) if earlier < times => {
+            refusal("invalid_proof connection")
+        }
         Behaviour::RefuseFirstProof if log[earlier].proof == log[0].proof => {
             refusal("invalid_proof")
         }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod credentials;
+mod proxy;
 mod request;
 
 use std::error::Error;
@@ -25,6 +26,7 @@ struct Command {
 #[derive(Subcommand)]
 enum Action {
     Request(request::RequestArguments),
+    Proxy(Box<proxy::ProxyArguments>),
     Proof(credentials::ProofArguments),
     Token(credentials::TokenArguments),
     Jwks(credentials::JwksArguments),
@@ -62,6 +64,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 fn main() -> ExitCode {
     let outcome = match Command::parse().action {
         Action::Request(arguments) => request::run(&arguments),
+        Action::Proxy(arguments) => proxy::run(&arguments),
         Action::Proof(arguments) => credentials::proof(&arguments),
         Action::Token(arguments) => credentials::token(&arguments),
         Action::Jwks(arguments) => credentials::jwks(&arguments),

@@ -203,7 +203,7 @@ fn describe(challenge: &BearerChallenge) -> String {
         .collect()
 }
 
-fn server_name(text: &str) -> Result<ServerName<'static>, String> {
+pub(crate) fn server_name(text: &str) -> Result<ServerName<'static>, String> {
     ServerName::try_from(text.to_owned())
         .map_err(|_| "it must be a host name or address".to_owned())
 }
