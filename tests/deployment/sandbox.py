@@ -47,27 +47,29 @@ class Namespace:
         self.holder.kill()
         self.holder.wait()
 
-    def command(self, *command, root=None, user=None):
+    def command(self, *command, root=None, user=None, cwd="/"):
         """The command line that runs `command` in here, in a changed root and as another user if these are given."""
         # A change of the user makes the kernel forget --pdeathsig, so it is asked for once more after it.
-        line = ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--target={self.holder.pid}", "--net", "--mount", "--"]
+        line = ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--target={self.holder.pid}", "--net", "--mount"]
+        # With a mount namespace comes its working directory.
+        line += [f"--wd={cwd}", "--"]
         if root:
             line += ["chroot", root]
         if user is not None:
             line += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--pdeathsig", "KILL"]
         return [str(part) for part in [*line, *command]]
 
-    def run(self, *command, root=None, user=None, timeout=60, **options):
+    def run(self, *command, root=None, user=None, cwd="/", timeout=60, **options):
         """Runs a program to its end and gives its output."""
         options = {"capture_output": True, "text": True, "timeout": timeout} | options
-        done = subprocess.run(self.command(*command, root=root, user=user), **options)
+        done = subprocess.run(self.command(*command, root=root, user=user, cwd=cwd), **options)
         if done.returncode:
             raise AssertionError(f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done.stdout
 
-    def start(self, *command, log, root=None, user=None, **options):
+    def start(self, *command, log, root=None, user=None, cwd="/", **options):
         """A context manager: the program runs while it is entered. Call it from a thread that lives as long."""
-        return stack.process(*self.command(*command, root=root, user=user), log=log, stdin=subprocess.DEVNULL, **options)
+        return stack.process(*self.command(*command, root=root, user=user, cwd=cwd), log=log, stdin=subprocess.DEVNULL, **options)
 
     @contextlib.contextmanager
     def entered(self):

@@ -68,9 +68,11 @@ class Neighbours(unittest.TestCase):
         finally:
             for one in added:
                 self.cluster.kubectl("delete", one["kind"].lower(), one["metadata"]["name"], "--namespace", "shop", "--ignore-not-found")
-            for name in [*case.get("delete", []), *(f"{one['kind'].lower()}/{one['metadata']['name']}" for one in changed)]:
-                self.cluster.kubectl("delete", name, "--namespace", "shop", "--ignore-not-found")
+            for name in case.get("delete", []):
                 self.cluster.apply(own[name])
+            for one in changed:
+                kept = own[f"{one['kind'].lower()}/{one['metadata']['name']}"]
+                self.cluster.kubectl("replace", "--namespace", "shop", "-f", "-", manifest=[kept])
 
     def patch(self, one):
         """Changes one of ours as somebody would who may write such resources."""
