@@ -52,7 +52,7 @@ class Namespace:
         # A change of the user makes the kernel forget --pdeathsig, so it is asked for once more after it.
         line = ["setpriv", "--pdeathsig", "KILL", "nsenter", f"--target={self.holder.pid}", "--net", "--mount"]
         # With a mount namespace comes its working directory.
-        line += [f"--wd={cwd}", "--"]
+        line += [f"--wdns={cwd}", "--"]
         if root:
             line += ["chroot", root]
         if user is not None:
