@@ -267,6 +267,11 @@ $(ORACLE): tests/oracle/requirements.txt | tools
 	target/oracle/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
+.PHONY: model
+model: STEPS ?= 20000000
+model: tools ## Take more steps in the model than the tests do (about as many minutes as millions, on two cores): make model STEPS=100000000
+	STEPS=$(STEPS) cargo test --locked --test core model -- --nocapture
+
 .PHONY: mutants
 CARGO_MUTANTS := target/tools/bin/cargo-mutants
 CARGO_MUTANTS_VERSION := 27.1.0

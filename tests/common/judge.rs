@@ -82,6 +82,8 @@ pub(crate) struct Judge {
     carried: Cell<Option<u64>>,
     /// How many signatures were verified.
     pub(crate) signatures: Cell<usize>,
+    /// Where millions of signatures are verified: the one there is, by a key's DER and message.
+    pub(crate) sign: Option<Sign>,
 }
 
 impl Judge {
@@ -102,7 +104,7 @@ impl Judge {
         if !situation.is_redirected {
             self.carried.set(None);
         }
-        let signatures = Counting(&self.signatures);
+        let signatures = Counting(&self.signatures, self.sign);
         let request = request(situation, config);
         let host = InMemory {
             judge: self,
@@ -242,7 +244,9 @@ pub(crate) fn mistaken_keys(mistakes: &str) -> BTreeSet<String> {
     mistakes.split("; ").map(key).collect()
 }
 
-struct Counting<'a>(&'a Cell<usize>);
+struct Counting<'a>(&'a Cell<usize>, Option<Sign>);
+
+type Sign = fn(&[u8], &[u8]) -> [u8; 64];
 
 impl SignatureVerifier for Counting<'_> {
     fn verify(
@@ -253,6 +257,9 @@ impl SignatureVerifier for Counting<'_> {
         signature: &[u8],
     ) -> bool {
         self.0.set(self.0.get() + 1);
-        RustCrypto.verify(algorithm, key, message, signature)
+        match self.1 {
+            Some(sign) => sign(key.spki_der(), message) == signature,
+            None => RustCrypto.verify(algorithm, key, message, signature),
+        }
     }
 }

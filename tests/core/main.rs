@@ -17,6 +17,7 @@ mod certificate;
 mod config;
 mod json;
 mod laws;
+mod model;
 mod mutation;
 mod properties;
 mod published;

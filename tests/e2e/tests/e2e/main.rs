@@ -15,6 +15,7 @@ mod counts;
 mod credentials;
 mod demonstration;
 mod domains;
+mod elsewhere;
 mod endings;
 mod endpoint;
 mod facts;
