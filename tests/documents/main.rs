@@ -7,6 +7,7 @@
 
 mod arrows;
 mod configuration;
+mod crates;
 mod figures;
 mod names;
 

@@ -69,7 +69,7 @@ fn without_tokens() -> Result<Bootstrap> {
     Ok(shipped.with(&filters, ""))
 }
 
-fn both() -> Result<Bootstrap> {
+pub(crate) fn both() -> Result<Bootstrap> {
     let domains = r#""trust_domains": { "a.demo": "target/demo/pki/a.pem", "b.demo": "target/demo/pki/b.pem" }"#;
     Ok(without_tokens()?
         .with(r#""ca": "target/demo/pki/ca.pem""#, domains)
@@ -104,6 +104,18 @@ fn issue(
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     fs::write(pki.join("leaf.pem"), params.signed_by(&key, issuer)?.pem())?;
     Ok(fs::write(pki.join("leaf.key"), key.serialize_pem())?)
+}
+
+/// Authorities of both domains, and a client of the first as `leaf`.
+pub(crate) fn issue_one(pki: &Path) -> Result<()> {
+    let first = authority(pki, "a")?;
+    authority(pki, "b")?;
+    issue(
+        pki,
+        &first,
+        &["spiffe://a.demo/x"],
+        &[KeyUsagePurpose::DigitalSignature],
+    )
 }
 
 /// Whether the holder of `leaf` is served at `address`.

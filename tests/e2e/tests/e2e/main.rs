@@ -26,6 +26,7 @@ mod load;
 mod logs;
 mod module;
 mod moved;
+mod negotiation;
 mod opaque;
 mod panics;
 mod policy;
