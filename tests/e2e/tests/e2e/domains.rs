@@ -133,7 +133,7 @@ async fn trust_domains_are_kept_apart_as_by_envoys_own_validator() -> Result<()>
     let pki = files.pki();
     let issuers = [authority(&pki, "a")?, authority(&pki, "b")?];
     let stack = Stack::start_on(files, &both()?).await?;
-    let stock = stack.envoy.listener("stock").await?;
+    let envoys = stack.envoy.listener("stock").await?;
     let sign = KeyUsagePurpose::DigitalSignature;
     let usual = [sign];
     let certificates = [sign, KeyUsagePurpose::KeyCertSign];
@@ -162,7 +162,7 @@ async fn trust_domains_are_kept_apart_as_by_envoys_own_validator() -> Result<()>
         let issuer = issuers.get(*issuer).ok_or(DOMAINS.len().to_string())?;
         issue(&pki, issuer, uris, usages)?;
         let case = format!("{uris:?} {usages:?}");
-        assert_eq!(is_served(&pki, stock).await?, *accepted, "stock: {case}");
+        assert_eq!(is_served(&pki, envoys).await?, *accepted, "stock: {case}");
         let agrees = reason.is_empty();
         assert_eq!(
             is_served(&pki, stack.address).await?,

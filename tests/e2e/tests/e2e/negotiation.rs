@@ -63,7 +63,7 @@ async fn groups_and_cipher_suites_are_no_fewer_and_no_weaker_than_envoys_own() -
     let bootstrap =
         domains::both()?.with(r#""versions": ["1.3"]"#, r#""versions": ["1.2", "1.3"]"#);
     let stack = Stack::start_on(files, &bootstrap).await?;
-    let (own, stock) = (stack.address, stack.envoy.listener("stock").await?);
+    let (own, envoys) = (stack.address, stack.envoy.listener("stock").await?);
     for group in aws_lc_rs::ALL_KX_GROUPS {
         let client = || Client {
             pki: &pki,
@@ -77,7 +77,7 @@ async fn groups_and_cipher_suites_are_no_fewer_and_no_weaker_than_envoys_own() -
         let of_both = GROUPS.contains(&name.as_str());
         let of_ours = of_both || GROUPS_OF_THE_MODULE.contains(&name.as_str());
         let found = (
-            client().is_served(stock).await?,
+            client().is_served(envoys).await?,
             client().is_served(own).await?,
         );
         assert_eq!(found, (of_both, of_ours), "{name}");
@@ -95,7 +95,7 @@ async fn groups_and_cipher_suites_are_no_fewer_and_no_weaker_than_envoys_own() -
         let name = format!("{:?}", suite.suite());
         let fits = !name.contains("RSA") || name.contains("ECDSA");
         let found = (
-            client().is_served(stock).await?,
+            client().is_served(envoys).await?,
             client().is_served(own).await?,
         );
         assert_eq!(found, (fits, fits), "{name}");
