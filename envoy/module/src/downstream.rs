@@ -4,6 +4,8 @@ use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
 use tls_session_binding_client::ExporterValue;
 use tls_session_binding_client::exporter::{self, ExporterError};
 
+use crate::certificate::not_after;
+use crate::clock::now;
 use crate::registry::{Entries, Registry};
 
 /// Connections of clients, by id.
@@ -28,6 +30,8 @@ pub struct Downstream {
     pub server_name: String,
     /// Whether an earlier session was resumed.
     pub resumed: bool,
+    /// End of the client's certificate, in seconds since the epoch; `None` if it showed none.
+    pub ends_at: Option<u64>,
 }
 
 impl Downstream {
@@ -43,6 +47,8 @@ impl Downstream {
         Ok(Self {
             exporter: exporter::of(tls)?,
             certificate: leaf.map(|leaf| leaf.to_vec()),
+            // What was verified can be read; what cannot has ended.
+            ends_at: leaf.map(|leaf| not_after(leaf).unwrap_or_default()),
             version: match tls.protocol_version() {
                 Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
                 _ => "TLSv1.2",
@@ -51,5 +57,11 @@ impl Downstream {
             server_name: tls.server_name().unwrap_or_default().to_owned(),
             resumed: tls.handshake_kind() == Some(HandshakeKind::Resumed),
         })
+    }
+
+    /// Whether the client's certificate has ended since the handshake.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ends_at.is_some_and(|ends_at| now() > ends_at)
     }
 }

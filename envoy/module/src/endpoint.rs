@@ -7,7 +7,7 @@ use rustls_pki_types::UnixTime;
 use crate::config::{Config, Direction, Mistakes};
 use crate::files::{Contents, Digests, Stamps, Unusable};
 use crate::generation::Generation;
-use crate::log;
+use crate::{log, rotation};
 
 /// A loaded configuration, shared by its connections on all workers.
 pub struct Endpoint {
@@ -143,14 +143,27 @@ impl Endpoint {
             Err(unusable) => watch.refuse(Refused::Contents(digests), &unusable),
             Ok(generation) => {
                 warn(&generation);
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) =
-                    Some(Arc::new(generation));
+                self.replace(generation);
                 watch.refused = None;
                 match watch.digests.replace(digests) {
                     Some(_) => Change::Taken,
                     None => Change::Arrived,
                 }
             }
+        }
+    }
+
+    fn replace(&self, next: Generation) {
+        let identity = |one: &Generation| one.signer().map(|signer| *signer.thumbprint());
+        let new = identity(&next);
+        let old = self
+            .current
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .replace(Arc::new(next));
+        // Requests that see the new number find the new certificate in use.
+        if old.is_some_and(|old| identity(&old) != new) {
+            rotation::advance();
         }
     }
 }

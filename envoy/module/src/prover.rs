@@ -4,7 +4,6 @@
 //! again, on another connection. What the application sent as a proof is removed in any case.
 
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use tls_session_binding::authorization::Credentials;
@@ -17,7 +16,7 @@ use crate::config::Mistakes;
 use crate::config::prover::{Claims, ProverConfig, Unproved};
 use crate::metrics::{Counter, count};
 use crate::upstream;
-use crate::waiting;
+use crate::waiting::Cluster;
 
 mod attempt;
 mod exchange;
@@ -30,8 +29,6 @@ pub use exchange::Exchange;
 const INVALID_PROOF: &[u8] = b"error=\"invalid_proof\"";
 /// What it says when a new proof mends it.
 const MEND_PROOF: &[u8] = b"mend=\"proof\"";
-/// Attempts that were numbered.
-static ATTEMPTS: AtomicU32 = AtomicU32::new(0);
 
 /// Why a request is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,21 +43,19 @@ enum Refusal {
 #[derive(Debug)]
 pub struct Prover {
     config: ProverConfig,
+    /// Whose requests they are.
+    pub cluster: Cluster,
 }
 
 impl Prover {
     /// Reads the configuration.
     ///
     /// # Errors
-    /// Another name, or all mistakes of the configuration.
-    pub fn load(name: &[u8], config: &[u8]) -> Result<Self, Mistakes> {
-        if name != b"prover" {
-            return Err(Mistakes::one(
-                "filter_name: the HTTP filter is `prover`".to_owned(),
-            ));
-        }
+    /// All mistakes of the configuration.
+    pub fn load(config: &[u8]) -> Result<Self, Mistakes> {
         Ok(Self {
             config: ProverConfig::parse(config)?,
+            cluster: Cluster::another(),
         })
     }
 
@@ -79,6 +74,9 @@ impl Prover {
                 .copied()
                 .for_each(crate::demand::panic_if_asked);
         });
+        attempt.number = exchange.attempts();
+        attempt.find(exchange);
+        upstream::end_what_is_over();
         match self.token_to_prove(exchange) {
             Err(refusal) => refuse(exchange, refusal),
             Ok(None) => {
@@ -88,13 +86,7 @@ impl Prover {
             Ok(Some(token)) => {
                 attempt.token = Some(token);
                 attempt.claims = claims.unwrap_or(self.config.claims);
-                let waits = exchange.connection_id().is_none();
-                // With hedging, an earlier attempt may wait, and take this one's connection for its own.
-                if waits || waiting::anyone() {
-                    attempt.number = ATTEMPTS.fetch_add(1, Relaxed);
-                    exchange.set_latest_attempt(attempt.number);
-                }
-                if waits {
+                if exchange.connection_id().is_none() {
                     count(Counter::Waits);
                     return Step::Wait {
                         until: Instant::now() + self.config.max_wait,
@@ -107,6 +99,7 @@ impl Prover {
 
     /// The request has its connection, or has waited too long.
     pub fn resume(&self, exchange: &dyn Exchange, attempt: &mut Attempt) -> Step {
+        attempt.find(exchange);
         if attempt.has_connection(exchange) {
             self.send(exchange, attempt)
         } else {
@@ -129,6 +122,7 @@ impl Prover {
         // Attempts share the request's headers: an internal redirect would take the proof to a cluster
         // without prover.
         exchange.set_request_header(HEADER, None);
+        attempt.find(exchange);
         let mut refused = false;
         exchange.response_header("www-authenticate", &mut |values| {
             refused = values.iter().any(|value| is_mended_by_proof(value));
@@ -137,9 +131,11 @@ impl Prover {
             return;
         }
         count(Counter::ProofsRefused);
-        if let (Some(token), Some(connection), Some(proof)) =
-            (&attempt.token, &attempt.connection, attempt.sent.take())
-        {
+        if let (Some(token), Some(connection), Some(proof)) = (
+            &attempt.token,
+            attempt.connection().cloned(),
+            attempt.sent.take(),
+        ) {
             connection.refused(token, &proof, now());
         }
     }
@@ -150,7 +146,7 @@ impl Prover {
             let id = exchange.connection_id()?;
             upstream::CONNECTIONS.recall(id)
         };
-        let connection = attempt.connection.clone().or_else(recall);
+        let connection = attempt.connection().cloned().or_else(recall);
         let truncated = connection.is_some_and(|connection| connection.is_truncated());
         if truncated {
             count(Counter::ResponsesTruncated);
@@ -184,13 +180,10 @@ impl Prover {
     }
 
     fn prove(&self, exchange: &dyn Exchange, attempt: &mut Attempt) -> Result<Proof, Refusal> {
-        let id = exchange.connection_id().ok_or(Refusal::NoConnection)?;
         // A connection of another transport socket has no exporter value.
-        let connection = upstream::CONNECTIONS
-            .recall(id)
-            .ok_or(Refusal::Unprovable)?;
+        let connection = attempt.connection().ok_or(Refusal::Unprovable)?;
+        let connection = Rc::clone(connection);
         let token = attempt.token.as_ref().ok_or(Refusal::Unprovable)?;
-        attempt.connection = Some(Rc::clone(&connection));
         if !attempt.claims.is_empty() {
             return per_request::proof(exchange, &connection, token, attempt.claims, now())
                 .map_err(|_| Refusal::Unprovable);
@@ -228,7 +221,12 @@ fn refuse(exchange: &dyn Exchange, refusal: Refusal) -> Step {
         ),
     };
     count(counter);
-    exchange.answer(status, reason);
+    // An answer ends the whole request, and with hedging an earlier attempt may be the one that lives.
+    if exchange.attempts().is_none_or(|attempts| attempts <= 1) {
+        exchange.answer(status, reason);
+    } else {
+        exchange.give_up(reason);
+    }
     Step::Answered
 }
 

@@ -65,6 +65,20 @@ pub fn check_config(name: &[u8], config: &[u8]) -> Result<(), Mistakes> {
     Ok(())
 }
 
+/// When the certificate of the connection's client ends, if it showed one.
+#[must_use]
+pub fn ends_at(connection: u64) -> Option<u64> {
+    CONNECTIONS.recall(connection)?.ends_at
+}
+
+/// Whether the connection has to end: its client's certificate has ended.
+#[must_use]
+pub fn is_over(connection: u64) -> bool {
+    CONNECTIONS
+        .recall(connection)
+        .is_some_and(|facts| facts.has_ended())
+}
+
 /// Publishes the facts of a connection whose handshake is done.
 ///
 /// A connection of another transport socket has none, and gets nothing: the verifier then refuses

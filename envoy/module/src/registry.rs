@@ -21,9 +21,11 @@ impl<T> Registry<T> {
     }
 
     /// Keeps `value` for connection `id` until [`Registry::forget`].
-    pub fn remember(&self, id: u64, value: T) {
+    pub fn remember(&self, id: u64, value: T) -> Rc<T> {
+        let value = Rc::new(value);
         self.0
-            .with_borrow_mut(|entries| entries.insert(id, Rc::new(value)));
+            .with_borrow_mut(|entries| entries.insert(id, Rc::clone(&value)));
+        value
     }
 
     /// What is known of connection `id` on this worker.

@@ -4,12 +4,15 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::io::BufRead as _;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use rustls::{Connection, Error};
 
 use crate::generation::Generation;
+use crate::rotation;
+use crate::upstream::Upstream;
 
 mod ends;
 mod host;
@@ -34,6 +37,10 @@ enum Stop {
 pub struct Socket {
     tls: RefCell<Connection>,
     generation: Arc<Generation>,
+    /// Of the own identity, as it was told when the connection was opened.
+    identity: u64,
+    /// What is known of a connection to a server whose handshake is done.
+    upstream: OnceCell<Rc<Upstream>>,
     /// Plaintext bytes of Envoy's write buffer that are encrypted, but not yet with the kernel.
     in_flight: Cell<usize>,
     closed: Cell<bool>,
@@ -54,9 +61,20 @@ impl Socket {
     /// # Errors
     /// As [`Generation::open`].
     pub fn open(generation: Arc<Generation>) -> Result<Self, Error> {
+        Self::open_as(generation, rotation::generation())
+    }
+
+    /// As [`Socket::open`], when `identity` was the number of the own identity. Read before the
+    /// generation is taken, it is never a later one's: a connection that is wrongly old ends early.
+    ///
+    /// # Errors
+    /// As [`Generation::open`].
+    pub fn open_as(generation: Arc<Generation>, identity: u64) -> Result<Self, Error> {
         Ok(Self {
             tls: RefCell::new(generation.open()?),
             generation,
+            identity,
+            upstream: OnceCell::new(),
             in_flight: Cell::new(0),
             closed: Cell::new(false),
             peer_closed: Cell::new(false),
@@ -78,6 +96,12 @@ impl Socket {
     /// Reads what the kernel has, decrypts and delivers it.
     pub fn read(&self, host: &dyn Host) -> Outcome {
         let mut outcome = Outcome::default();
+        if self.is_over() {
+            self.send_close_notify(host);
+            self.closed.set(true);
+            outcome.close = true;
+            return outcome;
+        }
         let handshaking = !self.established.get();
         let result = with_read_buffer(|buffer| self.read_all(host, buffer, &mut outcome.bytes));
         // Nobody waits for tickets: they go with the first response, or with whatever else this
@@ -117,6 +141,7 @@ impl Socket {
         }
         self.note(&Stop::Closed);
         self.closed.set(true);
+        self.detach();
     }
 
     /// The negotiated application protocol; empty before the handshake is done, or if there is none.
@@ -132,6 +157,12 @@ impl Socket {
     /// Whether the handshake is done.
     pub fn is_established(&self) -> bool {
         self.established.get()
+    }
+
+    /// Whether the own certificate has been replaced, or has ended, and no request needs the connection.
+    fn is_over(&self) -> bool {
+        let upstream = self.upstream.get();
+        !self.closed.get() && upstream.is_some_and(|upstream| upstream.tenure().is_over())
     }
 
     fn read_all(&self, host: &dyn Host, buffer: &mut [u8], total: &mut usize) -> Result<(), Stop> {

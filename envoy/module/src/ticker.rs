@@ -13,7 +13,7 @@ use rustls_pki_types::UnixTime;
 
 use crate::endpoint::{Change, Endpoint};
 use crate::metrics::{self, Counter, Gauge};
-use crate::{log, upstream, waiting};
+use crate::{clock, log, upstream, waiting, watched};
 
 /// Time between two rounds: how late a bound on waiting may be noticed.
 const ROUND: Duration = Duration::from_millis(250);
@@ -117,6 +117,7 @@ fn tick(_round: u32) {
     let endpoints = endpoints();
     survive(|| metrics::flush(|gauge| value(gauge, &endpoints)));
     waiting::wake_all();
+    watched::ring_ended(clock::now());
 }
 
 fn look_at_files(round: u32) {

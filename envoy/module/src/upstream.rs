@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,6 +16,7 @@ use tls_session_binding_client::proofs::{ConnectionProofs, Origin};
 use tls_session_binding_client::signer::{Signer, SigningError};
 
 use crate::registry::{Entries, Registry};
+use crate::rotation::{self, Tenure};
 
 /// Connections to servers, by id.
 pub const CONNECTIONS: Registry<Upstream> = Registry::over(&ENTRIES);
@@ -41,6 +43,7 @@ pub struct Upstream {
     /// How many of them are counted in [`PROOFS`].
     counted: Cell<usize>,
     truncated: Cell<bool>,
+    tenure: Tenure,
 }
 
 /// Why there is no proof.
@@ -70,14 +73,25 @@ impl Upstream {
     ///
     /// # Errors
     /// When there is no exporter value, which a finished handshake rules out.
-    pub fn of(tls: &ClientConnection, signer: Option<&Arc<Signer>>) -> Result<Self, ExporterError> {
+    pub fn of(
+        tls: &ClientConnection,
+        signer: Option<&Arc<Signer>>,
+        tenure: Tenure,
+    ) -> Result<Self, ExporterError> {
         let exporter = exporter::of(tls)?;
         let proofs = signer.map(|signer| ConnectionProofs::new(Arc::clone(signer), exporter));
         Ok(Self {
             proofs: proofs.map(RefCell::new),
             counted: Cell::new(0),
             truncated: Cell::new(false),
+            tenure,
         })
+    }
+
+    /// How long it may live.
+    #[must_use]
+    pub fn tenure(&self) -> &Tenure {
+        &self.tenure
     }
 
     /// The proof of a token on this connection: signed anew at `now` if there is none, if it was
@@ -183,6 +197,40 @@ impl Upstream {
 impl Drop for Upstream {
     fn drop(&mut self) {
         PROOFS.fetch_sub(self.counted.get(), Relaxed);
+    }
+}
+
+/// A request under way on a connection, until it is dropped.
+#[derive(Debug)]
+pub struct Ride(Rc<Upstream>);
+
+impl Ride {
+    /// A request goes out on `connection`.
+    #[must_use]
+    pub fn on(connection: Rc<Upstream>) -> Self {
+        connection.tenure.begin();
+        Self(connection)
+    }
+}
+
+impl Deref for Ride {
+    type Target = Rc<Upstream>;
+
+    fn deref(&self) -> &Rc<Upstream> {
+        &self.0
+    }
+}
+
+impl Drop for Ride {
+    fn drop(&mut self) {
+        self.0.tenure.finish();
+    }
+}
+
+/// Ends the connections of this worker that are over.
+pub fn end_what_is_over() {
+    if rotation::is_due() {
+        CONNECTIONS.each(|connection| connection.tenure.end_if_over());
     }
 }
 

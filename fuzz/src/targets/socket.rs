@@ -15,6 +15,7 @@ use tls_session_binding_client::signer::Signer;
 use tls_session_binding_module::config::Direction;
 use tls_session_binding_module::downstream::CONNECTIONS;
 use tls_session_binding_module::endpoint::Endpoint;
+use tls_session_binding_module::rotation::Alarm;
 use tls_session_binding_module::socket::{Close, Host, Io, Socket};
 
 const ID: u64 = 7;
@@ -233,6 +234,10 @@ impl Host for Wire {
 
     fn wants_a_pause(&self) -> bool {
         self.delivered.borrow().len() % 3 == 2
+    }
+
+    fn alarm(&self) -> Alarm {
+        Box::new(|| ())
     }
 
     fn read_again(&self) {}

@@ -2,11 +2,14 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http_body_util::{Either, Full};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -14,11 +17,16 @@ use hyper_util::server::conn::auto;
 use serde_json::{Map, Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, Interval, interval_at};
 
 use crate::Result;
 
 /// The path that is answered with the request's body, trailers included, as it comes in.
 pub const MIRROR: &str = "/mirror";
+/// The path below which a number of seconds is answered with as many lines, one each second.
+pub const DRIP: &str = "/drip/";
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// An HTTP/1.1 and HTTP/2 cleartext server that echoes method, path and headers as JSON.
 #[derive(Debug)]
@@ -76,11 +84,47 @@ async fn serve(stream: TcpStream, requests: Arc<AtomicU64>) {
         .await;
 }
 
-fn answer(request: Request<Incoming>) -> Either<Full<Bytes>, Incoming> {
+fn answer(request: Request<Incoming>) -> Either<Full<Bytes>, Either<Incoming, Drip>> {
     if request.uri().path() == MIRROR {
-        Either::Right(request.into_body())
-    } else {
-        Either::Left(Full::new(echo(&request)))
+        return Either::Right(Either::Left(request.into_body()));
+    }
+    let drip = request.uri().path().strip_prefix(DRIP);
+    match drip.and_then(|seconds| seconds.parse().ok()) {
+        Some(seconds) => Either::Right(Either::Right(Drip::of(seconds))),
+        None => Either::Left(Full::new(echo(&request))),
+    }
+}
+
+/// A body that comes slowly.
+struct Drip {
+    left: u32,
+    clock: Interval,
+}
+
+impl Drip {
+    fn of(seconds: u32) -> Self {
+        let first = Instant::now() + SECOND;
+        Self {
+            left: seconds,
+            clock: interval_at(first, SECOND),
+        }
+    }
+}
+
+impl Body for Drip {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, hyper::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        ready!(self.clock.poll_tick(context));
+        self.left -= 1;
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"data: tick\n\n")))))
     }
 }
 

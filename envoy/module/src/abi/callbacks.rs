@@ -65,6 +65,16 @@ unsafe extern "C" {
         filter: *mut c_void,
         close_type: u32,
     );
+    pub(super) fn envoy_dynamic_module_callback_network_filter_scheduler_new(
+        filter: *mut c_void,
+    ) -> *mut c_void;
+    pub(super) fn envoy_dynamic_module_callback_network_filter_scheduler_commit(
+        scheduler: *mut c_void,
+        event: u64,
+    );
+    pub(super) fn envoy_dynamic_module_callback_network_filter_scheduler_delete(
+        scheduler: *mut c_void,
+    );
     pub(super) fn envoy_dynamic_module_callback_network_filter_config_define_counter(
         config: *mut c_void,
         name: Buffer,
@@ -111,19 +121,16 @@ unsafe extern "C" {
     pub(super) fn envoy_dynamic_module_callback_http_get_upstream_connection_id(
         filter: *mut c_void,
     ) -> u64;
-    pub(super) fn envoy_dynamic_module_callback_http_get_metadata_number(
+    pub(super) fn envoy_dynamic_module_callback_http_filter_get_attribute_int(
         filter: *mut c_void,
-        source: u32,
-        namespace: Buffer,
-        key: Buffer,
-        number: *mut f64,
+        attribute: u32,
+        value: *mut u64,
     ) -> bool;
-    pub(super) fn envoy_dynamic_module_callback_http_set_dynamic_metadata_number(
+    pub(super) fn envoy_dynamic_module_callback_http_set_filter_state_bytes(
         filter: *mut c_void,
-        namespace: Buffer,
         key: Buffer,
-        number: f64,
-    );
+        value: Buffer,
+    ) -> bool;
     pub(super) fn envoy_dynamic_module_callback_http_filter_continue_decoding(filter: *mut c_void);
     pub(super) fn envoy_dynamic_module_callback_http_filter_reset_stream(
         filter: *mut c_void,

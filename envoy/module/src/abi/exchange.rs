@@ -4,16 +4,17 @@ use std::ffi::c_void;
 
 use super::callbacks as envoy;
 use super::types::Buffer;
+use crate::http_filter::Request;
 use crate::prover::Exchange;
 
 /// Header maps.
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 2;
 
-/// Metadata of the request, which all attempts to send it share.
-const DYNAMIC: u32 = 0;
-const NAMESPACE: Buffer = Buffer::of(b"tls_session_binding");
-const LATEST_ATTEMPT: Buffer = Buffer::of(b"latest_attempt");
+/// Attribute `upstream.request_attempt_count`.
+const ATTEMPTS: u32 = 53;
+/// Reset reason that ends one attempt; `LOCAL_RESET` ends the whole request.
+const REFUSED_HERE: u32 = 1;
 
 /// More values of one header than this are not looked at: two are too many already.
 const MAX_VALUES: usize = 8;
@@ -51,6 +52,38 @@ impl EnvoyExchange {
     }
 }
 
+impl EnvoyExchange {
+    fn number(&self, attribute: u32) -> Option<u64> {
+        let mut number = 0;
+        // SAFETY: the filter is alive during its hooks, and while it waits; Envoy writes the number.
+        let known = unsafe {
+            envoy::envoy_dynamic_module_callback_http_filter_get_attribute_int(
+                self.0,
+                attribute,
+                &raw mut number,
+            )
+        };
+        known.then_some(number)
+    }
+}
+
+impl Request for EnvoyExchange {
+    fn set_filter_state(&self, key: &str, value: &[u8]) -> bool {
+        // SAFETY: the filter is alive during its hooks; Envoy copies key and value.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_set_filter_state_bytes(
+                self.0,
+                Buffer::of(key.as_bytes()),
+                Buffer::of(value),
+            )
+        }
+    }
+
+    fn answer(&self, status: u32, reason: &str) {
+        Exchange::answer(self, status, reason);
+    }
+}
+
 impl Exchange for EnvoyExchange {
     fn connection_id(&self) -> Option<u64> {
         // SAFETY: the filter is alive during its hooks, and while it waits.
@@ -59,36 +92,8 @@ impl Exchange for EnvoyExchange {
         (id != 0).then_some(id)
     }
 
-    fn latest_attempt(&self) -> Option<u32> {
-        let mut number = 0.0;
-        // SAFETY: as for `connection_id`; Envoy writes the number.
-        let found = unsafe {
-            envoy::envoy_dynamic_module_callback_http_get_metadata_number(
-                self.0,
-                DYNAMIC,
-                NAMESPACE,
-                LATEST_ATTEMPT,
-                &raw mut number,
-            )
-        };
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "what `set_latest_attempt` wrote; the cast of any other number is defined"
-        )]
-        found.then_some(number as u32)
-    }
-
-    fn set_latest_attempt(&self, attempt: u32) {
-        // SAFETY: as for `connection_id`; Envoy copies the names.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_http_set_dynamic_metadata_number(
-                self.0,
-                NAMESPACE,
-                LATEST_ATTEMPT,
-                attempt.into(),
-            );
-        }
+    fn attempts(&self) -> Option<u64> {
+        self.number(ATTEMPTS)
     }
 
     fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
@@ -120,6 +125,17 @@ impl Exchange for EnvoyExchange {
                 std::ptr::null(),
                 0,
                 Buffer::of(reason.as_bytes()),
+                Buffer::of(reason.as_bytes()),
+            );
+        }
+    }
+
+    fn give_up(&self, reason: &str) {
+        // SAFETY: Envoy copies the text.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_filter_reset_stream(
+                self.0,
+                REFUSED_HERE,
                 Buffer::of(reason.as_bytes()),
             );
         }

@@ -1,4 +1,4 @@
-//! Hooks of the HTTP filter `prover`.
+//! Hooks of the HTTP filters.
 
 use std::cell::RefCell;
 use std::ffi::c_void;
@@ -10,9 +10,10 @@ use super::parked::Waiter;
 use super::types::{Buffer, CONTINUE, attempt, guard};
 use super::{Configured, give, stats, take_back};
 use crate::config::prover::Claims;
-use crate::log;
+use crate::http_filter::{HttpFilter, tell_generation};
 use crate::prover::{Attempt, Exchange as _, Prover, Step};
 use crate::waiting::{self, Place};
+use crate::{log, upstream};
 
 /// Headers status: stop here, an answer has been given.
 const STOP: u32 = 1;
@@ -23,7 +24,7 @@ const LOCAL_RESET: u32 = 0;
 
 /// One attempt, as Envoy holds it.
 pub(super) struct Slot {
-    config: *const Configured<Prover>,
+    config: *const Configured<HttpFilter>,
     state: RefCell<State>,
 }
 
@@ -34,20 +35,37 @@ struct State {
 }
 
 impl Slot {
-    fn prover(&self) -> &Prover {
+    fn filter(&self) -> &HttpFilter {
         // SAFETY: Envoy destroys a configuration after its filters.
         &unsafe { &*self.config }.value
     }
 
+    fn prover(&self) -> Option<&Prover> {
+        match self.filter() {
+            HttpFilter::Prover(prover) => Some(prover),
+            HttpFilter::Generation => None,
+        }
+    }
+
     /// The headers are there: Envoy's status for them.
     fn request(&self, filter: *mut c_void, claims: Option<Claims>) -> u32 {
+        let request = EnvoyExchange(filter);
+        match self.filter() {
+            HttpFilter::Prover(prover) => self.prove(prover, filter, claims),
+            HttpFilter::Generation if !tell_generation(&request) => STOP,
+            HttpFilter::Generation => CONTINUE,
+        }
+    }
+
+    fn prove(&self, prover: &Prover, filter: *mut c_void, claims: Option<Claims>) -> u32 {
         let exchange = EnvoyExchange(filter);
         let mut state = self.state.borrow_mut();
-        match self.prover().request(&exchange, &mut state.attempt, claims) {
+        match prover.request(&exchange, &mut state.attempt, claims) {
             Step::Continue => CONTINUE,
             Step::Answered => STOP,
             Step::Wait { until } => {
-                state.place = Some(waiting::park(Box::new(Waiter::new(filter, self)), until));
+                let waiter = Box::new(Waiter::new(filter, self));
+                state.place = Some(waiting::park(prover.cluster, waiter, until));
                 STOP_ALL
             }
         }
@@ -61,9 +79,10 @@ impl Slot {
     /// It has waited: for a connection that it has now, or too long.
     pub(super) fn resume(&self, filter: *mut c_void) {
         let exchange = EnvoyExchange(filter);
+        let Some(prover) = self.prover() else { return };
         let step = attempt(|| {
             let mut attempt = take(&mut self.state.borrow_mut().attempt);
-            let step = self.prover().resume(&exchange, &mut attempt);
+            let step = prover.resume(&exchange, &mut attempt);
             self.state.borrow_mut().attempt = attempt;
             step
         });
@@ -86,12 +105,16 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
     envoy: *mut c_void,
     name: Buffer,
     config: Buffer,
-) -> *const Configured<Prover> {
+) -> *const Configured<HttpFilter> {
     guard(std::ptr::null(), || {
         // SAFETY: Envoy keeps both valid during the call.
         let (name, config) = unsafe { (name.bytes(), config.bytes()) };
-        match Prover::load(name, config) {
-            Ok(prover) => give(Configured::new(prover, Some(stats::of_http_filter(envoy)))),
+        match HttpFilter::load(name, config) {
+            Ok(filter) => {
+                let counts = matches!(filter, HttpFilter::Prover(_));
+                let stats = counts.then(|| stats::of_http_filter(envoy));
+                give(Configured::new(filter, stats))
+            }
             Err(mistakes) => {
                 log::error(&format!("HTTP filter refused: {mistakes}"));
                 std::ptr::null()
@@ -102,7 +125,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(
-    config: *const Configured<Prover>,
+    config: *const Configured<HttpFilter>,
 ) {
     // SAFETY: made by `config_new`, and destroyed once.
     guard((), || unsafe { take_back(config) });
@@ -134,7 +157,7 @@ extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_destroy(claim
 
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_new(
-    config: *const Configured<Prover>,
+    config: *const Configured<HttpFilter>,
     _filter: *mut c_void,
 ) -> *const Slot {
     give(Slot {
@@ -146,10 +169,15 @@ extern "C" fn envoy_dynamic_module_on_http_filter_new(
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_destroy(slot: *const Slot) {
     guard((), || {
+        // SAFETY: alive until it is taken back.
+        let cluster = unsafe { &*slot }.prover().map(|prover| prover.cluster);
         // SAFETY: made by `filter_new`, and destroyed once.
         unsafe { take_back(slot) };
-        // The connection that it leaves may be another's now.
-        waiting::wake();
+        if let Some(cluster) = cluster {
+            // The connection that it leaves may be another's now.
+            waiting::wake(cluster);
+            upstream::end_what_is_over();
+        }
     });
 }
 
@@ -180,8 +208,10 @@ extern "C" fn envoy_dynamic_module_on_http_filter_response_headers(
     // SAFETY: as for `request_headers`.
     let slot = unsafe { &*slot };
     guard((), || {
-        let attempt = &mut slot.state.borrow_mut().attempt;
-        slot.prover().response(&EnvoyExchange(filter), attempt);
+        if let Some(prover) = slot.prover() {
+            let attempt = &mut slot.state.borrow_mut().attempt;
+            prover.response(&EnvoyExchange(filter), attempt);
+        }
     });
     received(slot, filter, end_of_stream)
 }
@@ -200,9 +230,10 @@ extern "C" fn envoy_dynamic_module_on_http_filter_response_body(
 fn received(slot: &Slot, filter: *mut c_void, end_of_stream: bool) -> u32 {
     let truncated = end_of_stream
         && guard(true, || {
-            let attempt = &slot.state.borrow().attempt;
-            slot.prover()
-                .response_is_truncated(&EnvoyExchange(filter), attempt)
+            slot.prover().is_some_and(|prover| {
+                let attempt = &slot.state.borrow().attempt;
+                prover.response_is_truncated(&EnvoyExchange(filter), attempt)
+            })
         });
     if !truncated {
         return CONTINUE;
@@ -219,10 +250,16 @@ fn received(slot: &Slot, filter: *mut c_void, end_of_stream: bool) -> u32 {
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_scheduled(
     _filter: *mut c_void,
-    _slot: *const Slot,
+    slot: *const Slot,
     _event: u64,
 ) {
-    guard((), waiting::sweep);
+    // SAFETY: as for `request_headers`. A resumed request may end this one: only its number is kept.
+    let cluster = unsafe { &*slot }.prover().map(|prover| prover.cluster);
+    guard((), || {
+        if let Some(cluster) = cluster {
+            waiting::sweep(cluster);
+        }
+    });
 }
 
 mod unused;

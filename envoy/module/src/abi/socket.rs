@@ -12,7 +12,7 @@ use crate::endpoint::Endpoint;
 use crate::failure::Failure;
 use crate::metrics::{Handshake, count_handshake};
 use crate::socket::{Close, Outcome, Socket};
-use crate::{log, ticker};
+use crate::{log, rotation, ticker};
 
 /// `close` value of a connection that the other side has closed, or whose hook asked for its end.
 const REMOTE_CLOSE: u32 = 0;
@@ -106,7 +106,9 @@ extern "C" fn envoy_dynamic_module_on_transport_socket_new(
     guard(std::ptr::null(), || {
         // SAFETY: Envoy destroys the configuration after its sockets.
         let endpoint = &unsafe { &*factory }.value;
-        let socket = endpoint.current().map(Socket::open).transpose();
+        let identity = rotation::generation();
+        let open = |generation| Socket::open_as(generation, identity);
+        let socket = endpoint.current().map(open).transpose();
         if let Ok(None) = socket {
             let failed = Handshake::Failed(Failure::FilesAwaited);
             count_handshake(endpoint.direction(), failed);

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use super::callbacks as envoy;
 use super::types::Buffer;
+use crate::rotation::Alarm;
 use crate::socket::{Host, Io};
 
 /// Most slices of Envoy's write buffer that one round encrypts.
@@ -103,6 +104,12 @@ impl Host for EnvoySocket {
     fn read_again(&self) {
         // SAFETY: the socket is alive; this only schedules an event.
         unsafe { envoy::envoy_dynamic_module_callback_transport_socket_set_is_readable(self.0) }
+    }
+
+    fn alarm(&self) -> Alarm {
+        let socket = Self(self.0);
+        // Called on the socket's worker, and only until the socket is closed.
+        Box::new(move || socket.read_again())
     }
 
     fn connected(&self) {

@@ -8,7 +8,8 @@ use tls_session_binding_client::proof::Proof;
 
 use super::Exchange;
 use crate::config::prover::Claims;
-use crate::upstream::Upstream;
+use crate::rotation::Unplaced;
+use crate::upstream::{self, Ride, Upstream};
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,22 +28,67 @@ pub enum Step {
 /// One attempt, between its hooks.
 #[derive(Debug, Default)]
 pub struct Attempt {
-    /// Tells it from those that wait.
-    pub(super) number: u32,
+    /// How many had begun with it; it tells the attempt from later ones.
+    pub(super) number: Option<u64>,
     /// The token that a proof is to be made for.
     pub(super) token: Option<AccessTokenHash>,
     pub(super) claims: Claims,
-    /// The connection that a proof was made for. Envoy's answer is that of the latest attempt: with
-    /// hedging, another one's.
-    pub(super) connection: Option<Rc<Upstream>>,
+    pub(super) place: Place,
     /// The connection-level proof that was sent.
     pub(super) sent: Option<Proof>,
 }
 
+/// Where an attempt is.
+#[derive(Debug, Default)]
+pub(super) enum Place {
+    /// Nowhere: it has not begun.
+    #[default]
+    Nowhere,
+    /// On a connection that is not known yet.
+    Unknown { _unplaced: Unplaced },
+    /// On this connection. Envoy's answer is that of the latest attempt: with hedging, another one's.
+    On(Ride),
+    /// On a connection of another transport socket.
+    Elsewhere,
+}
+
 impl Attempt {
-    /// Whether it has its connection, when it has waited for one: the connection of a later attempt, which
-    /// only hedging makes while this one lives, is not its own.
+    /// Whether what Envoy tells of the connection is told of this attempt: the connection of a later one,
+    /// which only hedging makes while this one lives, is not its own.
+    fn is_latest(&self, exchange: &dyn Exchange) -> bool {
+        exchange.attempts() == self.number
+    }
+
+    /// Whether it has its connection, when it has waited for one.
     pub fn has_connection(&self, exchange: &dyn Exchange) -> bool {
-        exchange.connection_id().is_some() && exchange.latest_attempt() == Some(self.number)
+        exchange.connection_id().is_some() && self.is_latest(exchange)
+    }
+
+    /// Its connection, when it has one of this module's sockets.
+    pub(super) fn connection(&self) -> Option<&Rc<Upstream>> {
+        match &self.place {
+            Place::On(ride) => Some(ride),
+            _ => None,
+        }
+    }
+
+    /// Takes up its connection, if that is known by now.
+    pub(super) fn find(&mut self, exchange: &dyn Exchange) {
+        if !matches!(self.place, Place::Nowhere | Place::Unknown { .. }) {
+            return;
+        }
+        let id = exchange
+            .connection_id()
+            .filter(|_| self.is_latest(exchange));
+        self.place = match id {
+            None => Place::Unknown {
+                _unplaced: Unplaced::new(),
+            },
+            Some(id) => upstream::CONNECTIONS
+                .recall(id)
+                .map_or(Place::Elsewhere, |connection| {
+                    Place::On(Ride::on(connection))
+                }),
+        };
     }
 }

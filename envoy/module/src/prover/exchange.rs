@@ -4,18 +4,18 @@
 pub trait Exchange {
     /// Id of the connection that the latest attempt goes out on; `None` as long as it has none.
     fn connection_id(&self) -> Option<u64>;
-    /// The number that the latest attempt gave itself, if any did.
-    fn latest_attempt(&self) -> Option<u32>;
-    /// Tells all attempts of this request which is the latest.
-    fn set_latest_attempt(&self, attempt: u32);
+    /// How many attempts have begun; `None` where nobody counts them.
+    fn attempts(&self) -> Option<u64>;
     /// Shows all values of a request header.
     fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]]));
     /// Shows all values of a response header.
     fn response_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]]));
     /// Sets a request header in place of all its values, or removes it.
     fn set_request_header(&self, name: &str, value: Option<&[u8]>);
-    /// Answers in place of the other side.
+    /// Answers in place of the other side: the whole request, all its attempts.
     fn answer(&self, status: u32, reason: &str);
+    /// Ends this attempt alone; the router decides what becomes of the request.
+    fn give_up(&self, reason: &str);
 }
 
 /// The value of a header that a request has once.

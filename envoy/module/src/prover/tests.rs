@@ -7,6 +7,7 @@ use tls_session_binding_client::ExporterValue;
 use tls_session_binding_client::exporter;
 
 use super::*;
+use crate::rotation::{self, Tenure};
 use crate::testing::{Ends, handshake};
 use crate::upstream::Upstream;
 use request::Request;
@@ -14,14 +15,15 @@ use request::Request;
 const TOKEN: &str = "Bearer token.one";
 
 fn prover(config: &str) -> Prover {
-    Prover::load(b"prover", config.as_bytes()).unwrap()
+    Prover::load(config.as_bytes()).unwrap()
 }
 
 /// Opens connection `id` and gives its exporter value.
 fn connect(ends: &Ends, id: u64) -> ExporterValue {
     let (client, _) = handshake(&ends.client, &ends.server);
     let generation = ends.client.current().unwrap();
-    let connection = Upstream::of(&client, generation.signer()).unwrap();
+    let tenure = Tenure::new(rotation::generation(), u64::MAX);
+    let connection = Upstream::of(&client, generation.signer(), tenure).unwrap();
     upstream::CONNECTIONS.remember(id, connection);
     exporter::of(&client).unwrap()
 }
@@ -210,30 +212,41 @@ fn a_refused_proof_is_not_sent_again_on_any_connection() {
 
 #[test]
 fn an_attempt_that_waits_does_not_take_the_connection_of_a_later_one_for_its_own() {
-    struct Nothing;
-    impl waiting::Parked for Nothing {
-        fn has_connection(&self) -> bool {
-            false
-        }
-        fn alarm(&self) {}
-        fn resume(&self) {}
-    }
     let ends = Ends::new();
     let prover = prover("");
     connect(&ends, 2);
     let request = Request::on(None, &[("authorization", TOKEN)]);
     let (mut first, mut second) = (Attempt::default(), Attempt::default());
-    let Step::Wait { until } = prover.request(&request, &mut first, None) else {
-        panic!("it has no connection to go out on");
-    };
-    let _place = waiting::park(Box::new(Nothing), until);
+    request.attempts.set(Some(1));
+    let step = prover.request(&request, &mut first, None);
+    assert!(matches!(step, Step::Wait { .. }), "{step:?}");
     // Envoy makes a second attempt, and tells both of its connection.
+    request.attempts.set(Some(2));
     request.connection.set(Some(2));
     let step = prover.request(&request, &mut second, None);
     assert_eq!(step, Step::Continue);
     assert!(!first.has_connection(&request));
+    // It gives up alone: the other one lives.
     assert_eq!(prover.resume(&request, &mut first), Step::Answered);
-    assert_eq!(request.answered.get(), Some(503));
+    assert_eq!(
+        (request.answered.get(), request.given_up.get()),
+        (None, true)
+    );
+}
+
+#[test]
+fn an_attempt_answers_only_where_no_other_one_has_begun() {
+    let prover = prover("");
+    for (attempts, answered) in [(None, Some(503)), (Some(1), Some(503)), (Some(2), None)] {
+        let request = Request::on(None, &[("authorization", TOKEN)]);
+        let mut attempt = Attempt::default();
+        request.attempts.set(attempts);
+        let step = prover.request(&request, &mut attempt, None);
+        assert!(matches!(step, Step::Wait { .. }), "{step:?}");
+        assert_eq!(prover.resume(&request, &mut attempt), Step::Answered);
+        assert_eq!(request.answered.get(), answered, "{attempts:?}");
+        assert_eq!(request.given_up.get(), answered.is_none(), "{attempts:?}");
+    }
 }
 
 /// A request with a proof, sent on connection 1.
@@ -293,9 +306,4 @@ fn a_connection_that_was_cut_off_is_known_when_its_response_seems_complete() {
     // With hedging, Envoy names the connection of the latest attempt.
     request.connection.set(Some(2));
     assert!(prover.response_is_truncated(&request, &sent));
-}
-
-#[test]
-fn the_filter_has_a_name() {
-    assert!(Prover::load(b"other", b"").is_err());
 }

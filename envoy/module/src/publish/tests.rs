@@ -140,3 +140,23 @@ fn whichever_value_another_filter_holds_it_is_no_connection_to_use() {
     }
     CONNECTIONS.forget(6);
 }
+
+#[test]
+fn a_connection_is_over_when_its_clients_certificate_has_ended() {
+    let ends = Ends::new();
+    let (_, server) = handshake(&ends.client, &ends.server);
+    let now = crate::clock::now();
+    for (ends_at, over) in [
+        (Some(now - 1), true),
+        (Some(now + 60), false),
+        (None, false),
+    ] {
+        let facts = Downstream {
+            ends_at,
+            ..Downstream::of(&server).unwrap()
+        };
+        CONNECTIONS.remember(5, facts);
+        assert_eq!(is_over(5), over, "{ends_at:?}");
+    }
+    assert!(!is_over(6));
+}

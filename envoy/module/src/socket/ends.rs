@@ -11,6 +11,7 @@ use crate::config::Direction;
 use crate::downstream::{self, Downstream};
 use crate::failure::{self, Failure};
 use crate::metrics::{Handshake, count_handshake};
+use crate::rotation::Tenure;
 use crate::upstream::{self, Upstream};
 use crate::waiting;
 
@@ -29,7 +30,7 @@ impl Socket {
         // May re-enter `write` or `close`: nothing is borrowed here.
         host.connected();
         if self.generation.direction() == Direction::Upstream {
-            waiting::wake();
+            waiting::wake_worker();
         }
         if self.closed.get() {
             Err(Stop::Closed)
@@ -59,7 +60,7 @@ impl Socket {
             .protocol
             .set(tls.alpn_protocol().unwrap_or_default().to_vec());
         if let Some(id) = host.connection_id() {
-            self.register(id, &tls)?;
+            self.register(host, id, &tls)?;
         }
         count_handshake(direction, Handshake::Done);
         if resumed {
@@ -68,7 +69,7 @@ impl Socket {
         Ok(())
     }
 
-    fn register(&self, id: u64, tls: &Connection) -> Result<(), Error> {
+    fn register(&self, host: &dyn Host, id: u64, tls: &Connection) -> Result<(), Error> {
         let general = |error: &dyn std::error::Error| Error::General(error.to_string());
         match tls {
             Connection::Server(tls) => {
@@ -77,8 +78,11 @@ impl Socket {
             }
             Connection::Client(tls) => {
                 let signer = self.generation.signer();
-                let facts = Upstream::of(tls, signer).map_err(|error| general(&error))?;
-                upstream::CONNECTIONS.remember(id, facts);
+                let ends_at = self.generation.validity().end.saturating_sub(1);
+                let tenure = Tenure::new(self.identity, ends_at);
+                tenure.attach(host.alarm());
+                let facts = Upstream::of(tls, signer, tenure).map_err(|error| general(&error))?;
+                let _ = self.upstream.set(upstream::CONNECTIONS.remember(id, facts));
             }
         }
         self.registered.set(Some(id));
@@ -122,18 +126,24 @@ impl Socket {
     /// What came before may not be all. To be called in `close` and not before: only then has Envoy seen all
     /// that was delivered, so that a response which is complete by its own framing has ended already.
     pub(super) fn mark_truncated(&self) {
-        if let Some(connection) = self
-            .registered
-            .get()
-            .and_then(|id| upstream::CONNECTIONS.recall(id))
-        {
+        if let Some(connection) = self.upstream.get() {
             connection.mark_truncated();
+        }
+    }
+}
+
+impl Socket {
+    /// Requests outlive their connection: they must not call back.
+    pub(super) fn detach(&self) {
+        if let Some(upstream) = self.upstream.get() {
+            upstream.tenure().detach();
         }
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
+        self.detach();
         let Some(id) = self.registered.get() else {
             return;
         };
@@ -142,7 +152,7 @@ impl Drop for Socket {
             Direction::Upstream => {
                 upstream::CONNECTIONS.forget(id);
                 // Who waited for this connection may get another one.
-                waiting::wake();
+                waiting::wake_worker();
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::io::{self, IoSlice};
 
+use crate::rotation::Alarm;
+
 /// Envoy's side of one socket.
 ///
 /// `connected` and `drain` may call back into the same [`Socket`](super::Socket).
@@ -22,6 +24,8 @@ pub trait Host {
     fn wants_a_pause(&self) -> bool;
     /// Asks for another call of [`Socket::read`](super::Socket::read).
     fn read_again(&self);
+    /// What asks for another call of [`Socket::read`](super::Socket::read) later; not after the end of the connection.
+    fn alarm(&self) -> Alarm;
     /// Tells that the handshake is done.
     fn connected(&self);
 }

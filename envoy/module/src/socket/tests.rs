@@ -16,6 +16,7 @@ use rustls_pki_types::pem::PemObject;
 
 use super::*;
 use crate::config::Direction;
+use crate::rotation::Alarm;
 use crate::testing::{Authority, Ends, Says, endpoint, handshake};
 use crate::{downstream, upstream};
 use tls_session_binding_client::exporter;
@@ -42,6 +43,8 @@ struct Wire {
     segment: Cell<usize>,
     /// Bytes that the kernel still takes.
     room: Cell<Option<usize>>,
+    /// Calls of what `alarm` gave.
+    alarms: Rc<Cell<u32>>,
     /// Called inside `connected`, as Envoy may do.
     on_connected: RefCell<Option<OnConnected>>,
 }
@@ -109,6 +112,11 @@ impl Host for Wire {
     }
 
     fn read_again(&self) {}
+
+    fn alarm(&self) -> Alarm {
+        let alarms = Rc::clone(&self.alarms);
+        Box::new(move || alarms.set(alarms.get() + 1))
+    }
 
     fn connected(&self) {
         self.connected.set(self.connected.get() + 1);

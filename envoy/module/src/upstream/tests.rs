@@ -7,7 +7,7 @@ use crate::testing::{Ends, Says, handshake};
 fn connect(ends: &Ends, id: u64) -> Rc<Upstream> {
     let (client, _) = handshake(&ends.client, &ends.server);
     let generation = ends.client.current().unwrap();
-    let connection = Upstream::of(&client, generation.signer()).unwrap();
+    let connection = Upstream::of(&client, generation.signer(), Tenure::new(0, u64::MAX)).unwrap();
     CONNECTIONS.remember(id, connection);
     CONNECTIONS.recall(id).unwrap()
 }
@@ -62,7 +62,7 @@ fn a_key_that_signs_no_proofs_is_good_for_connections_without_them() {
     let generation = ends.client.current().unwrap();
     assert!(generation.signer().is_none());
     let (client, _) = handshake(&ends.client, &ends.server);
-    let connection = Upstream::of(&client, generation.signer()).unwrap();
+    let connection = Upstream::of(&client, generation.signer(), Tenure::new(0, u64::MAX)).unwrap();
     assert_eq!(
         connection.proof(&token(0), 1, 0).unwrap_err(),
         Unprovable::Key

@@ -69,7 +69,7 @@ pub struct Stream {
     pub headers: RefCell<HashMap<String, String>>,
     pub continued: Cell<u32>,
     pub answered: Cell<u32>,
-    pub latest_attempt: Cell<Option<f64>>,
+    pub attributes: RefCell<HashMap<u32, u64>>,
 }
 
 /// Streams for which an event was scheduled, by address.
@@ -176,6 +176,17 @@ callbacks! {
     envoy_dynamic_module_callback_network_filter_close(filter: *mut c_void, _kind: u32) {
         this::<NetworkFilter>(filter).closed.set(true);
     }
+    envoy_dynamic_module_callback_network_filter_scheduler_new(filter: *mut c_void) -> *mut c_void {
+        Box::into_raw(Box::new(filter as usize)).cast()
+    }
+    envoy_dynamic_module_callback_network_filter_scheduler_commit(
+        scheduler: *mut c_void, _event: u64) {
+        SCHEDULED.lock().unwrap().push(*this::<usize>(scheduler));
+    }
+    envoy_dynamic_module_callback_network_filter_scheduler_delete(scheduler: *mut c_void) {
+        // SAFETY: made in `scheduler_new`, deleted once.
+        drop(unsafe { Box::from_raw(scheduler.cast::<usize>()) });
+    }
     envoy_dynamic_module_callback_network_filter_config_define_counter(
         _config: *mut c_void, name: Buffer, id: *mut usize) -> u32 {
         define(&name, id)
@@ -209,16 +220,16 @@ callbacks! {
         }
         found.is_some()
     }
-    envoy_dynamic_module_callback_http_get_metadata_number(
-        stream: *mut c_void, _source: u32, _namespace: Buffer, _key: Buffer,
-        number: *mut f64) -> bool {
-        let latest = this::<Stream>(stream).latest_attempt.get();
+    envoy_dynamic_module_callback_http_filter_get_attribute_int(
+        stream: *mut c_void, attribute: u32, value: *mut u64) -> bool {
+        let known = this::<Stream>(stream).attributes.borrow().get(&attribute).copied();
         // SAFETY: the module passes a place for the number.
-        latest.inspect(|latest| unsafe { number.write(*latest) }).is_some()
+        known.inspect(|known| unsafe { value.write(*known) }).is_some()
     }
-    envoy_dynamic_module_callback_http_set_dynamic_metadata_number(
-        stream: *mut c_void, _namespace: Buffer, _key: Buffer, number: f64) {
-        this::<Stream>(stream).latest_attempt.set(Some(number));
+    envoy_dynamic_module_callback_http_set_filter_state_bytes(
+        stream: *mut c_void, key: Buffer, value: Buffer) -> bool {
+        this::<Stream>(stream).headers.borrow_mut().insert(key.text(), value.text());
+        true
     }
     envoy_dynamic_module_callback_http_set_header(
         stream: *mut c_void, _map: u32, key: Buffer, value: Buffer) -> bool {

@@ -46,6 +46,11 @@ hooks! {
         config: *mut c_void, name: Buffer, json: Buffer) -> *const c_void;
     envoy_dynamic_module_on_network_filter_config_destroy as network_config_destroy(
         config: *const c_void);
+    envoy_dynamic_module_on_network_filter_new as network_new(
+        config: *const c_void, filter: *mut c_void) -> *const c_void;
+    envoy_dynamic_module_on_network_filter_destroy as network_destroy(own: *const c_void);
+    envoy_dynamic_module_on_network_filter_scheduled as network_scheduled(
+        filter: *mut c_void, own: *const c_void, event: u64);
     envoy_dynamic_module_on_network_filter_event as network_event(
         envoy: *mut c_void, filter: *const c_void, event: u32);
     envoy_dynamic_module_on_http_filter_config_new as http_config_new(

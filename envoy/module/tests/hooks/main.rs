@@ -58,11 +58,15 @@ fn the_facts_of_a_client_reach_the_filter_state() {
         id: server.envoy.id,
         ..NetworkFilter::default()
     };
-    network_event(pointer(&filter), pointer(&filter), 2);
+    let own = network_new(config, pointer(&filter));
+    network_event(pointer(&filter), own, 2);
     let state = filter.state.borrow();
     assert_eq!(state["tls_session_binding.exporter"].len(), 43);
     assert_eq!(state["tls_session_binding.dns_names"], "service.demo");
     assert!(!filter.closed.get());
+    network_scheduled(pointer(&filter), own, 0);
+    assert!(!filter.closed.get());
+    network_destroy(own);
     network_config_destroy(config);
 }
 
@@ -80,7 +84,9 @@ fn a_connection_whose_facts_another_filter_holds_is_closed() {
         };
         let forged = forged.map(|forged| (key.clone(), forged));
         filter.state.borrow_mut().extend(forged);
-        network_event(pointer(&filter), pointer(&filter), 2);
+        let own = network_new(config, pointer(&filter));
+        network_event(pointer(&filter), own, 2);
+        network_destroy(own);
         assert!(filter.closed.get());
     }
     network_config_destroy(config);
@@ -125,6 +131,19 @@ fn a_request_waits_is_woken_and_gets_its_proof() {
         3
     );
     assert_eq!(http_response(pointer(&stream), filter, false), 0);
+    http_destroy(filter);
+    http_config_destroy(config);
+}
+
+#[test]
+fn a_request_learns_the_generation() {
+    let _module = Module::load();
+    let config = http_config_new(null_mut(), Buffer::of(b"generation"), Buffer::of(b""));
+    let stream = Stream::default();
+    let filter = http_new(config, pointer(&stream));
+    assert_eq!(http_request(pointer(&stream), filter, true), 0);
+    let state = stream.headers.borrow();
+    assert!(state.contains_key("tls_session_binding.generation"));
     http_destroy(filter);
     http_config_destroy(config);
 }

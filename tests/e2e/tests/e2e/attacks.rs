@@ -120,11 +120,7 @@ async fn a_proof_in_trailers_is_no_proof() -> Result<()> {
 /// H19
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_needs_its_proof_like_any_request() -> Result<()> {
-    let upgrades =
-        "codec_type: AUTO\n                upgrade_configs: [{ upgrade_type: websocket }]";
-    let stack =
-        Stack::start(&Bootstrap::shipped("ingress.yaml")?.with("codec_type: AUTO", upgrades))
-            .await?;
+    let stack = Stack::ingress().await?;
     let party = stack.party("client", HTTP1)?;
     let token = token(&stack, &party)?;
     for (with_proof, expected) in [(false, "HTTP/1.1 401"), (true, "HTTP/1.1 200")] {

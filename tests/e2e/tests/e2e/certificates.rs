@@ -213,10 +213,7 @@ async fn p06_an_expired_service_or_one_of_another_id_gets_no_request_and_no_proo
 #[tokio::test(flavor = "multi_thread")]
 async fn p09_broken_files_change_nothing_until_good_ones_come() -> Result<()> {
     // Every request goes out on a connection of its own, and so with what the files hold now.
-    let bootstrap = egress()?.with(
-        "          explicit_http_config:",
-        "          common_http_protocol_options: { max_requests_per_connection: 1 }\n          explicit_http_config:",
-    );
+    let bootstrap = egress()?.with("600s }", "600s, max_requests_per_connection: 1 }");
     let chain = Chain::start(bootstrap).await?;
     let (pki, envoy) = (chain.stack.pki(), &chain.egress.envoy);
     let token = chain.token("alice")?;

@@ -6,6 +6,7 @@
 mod attacks;
 mod awaited;
 mod binding;
+mod brief;
 mod cache;
 mod carriers;
 mod certificates;
@@ -38,6 +39,8 @@ mod sidecars_attempts;
 mod sidecars_bodies;
 mod sidecars_changes;
 mod sidecars_load;
+mod sidecars_rotation;
+mod sidecars_streams;
 mod signatures;
 mod statistics;
 mod threats;

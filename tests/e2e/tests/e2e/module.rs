@@ -156,10 +156,8 @@ async fn a_route_may_ask_for_a_proof_per_request() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sidecar_resumes_its_sessions_and_proves_on_each_connection_anew() -> Result<()> {
     for bootstrap in [egress()?, egress_http1()?] {
-        let one_by_one =
-            "          common_http_protocol_options: { max_requests_per_connection: 1 }\n";
-        let key = "          explicit_http_config:";
-        let chain = Chain::start(bootstrap.with(key, &format!("{one_by_one}{key}"))).await?;
+        let one_by_one = ("600s }", "600s, max_requests_per_connection: 1 }");
+        let chain = Chain::start(bootstrap.with(one_by_one.0, one_by_one.1)).await?;
         let token = chain.token("alice")?;
         for _ in 0..4 {
             let outcome = chain.outcome(get("/orders").token(&token)).await?;

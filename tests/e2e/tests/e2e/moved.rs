@@ -1,19 +1,16 @@
 //! What changes under a request or a connection after it was judged.
 
-use std::path::Path;
 use std::time::Duration;
 
-use rcgen::{
-    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
-};
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::present;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
+use crate::brief;
 use crate::vocabulary::{HTTP2, Passed, once, refused, token, try_proof};
 
 const ROUTE: &str = "                        - match: { prefix: / }
-                          route: { cluster: service }
+                          route: { cluster: service, timeout: 0s, idle_timeout: 3600s }
 ";
 
 /// In front of the shipped route: a service that moves `/orders`, which Envoy itself follows.
@@ -88,7 +85,7 @@ async fn a_request_that_envoy_redirects_keeps_its_proof_of_the_connection_and_no
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_known_on_a_connection_ends_with_the_clients_certificate() -> Result<()> {
     let stack = Stack::ingress().await?;
-    issue_for_a_moment(&stack.pki())?;
+    brief::issue(&stack.pki(), "brief", MOMENT)?;
     let party = stack.party("brief", HTTP2)?;
     let connection = party.connect().await?;
     let token = token(&stack, &party)?;
@@ -107,23 +104,3 @@ async fn what_is_known_on_a_connection_ends_with_the_clients_certificate() -> Re
 }
 
 const MOMENT: Duration = Duration::from_secs(4);
-
-/// A certificate, `brief`, of the stack's CA.
-fn issue_for_a_moment(pki: &Path) -> Result<()> {
-    let mut ca = CertificateParams::default();
-    ca.distinguished_name = DistinguishedName::new();
-    ca.distinguished_name
-        .push(DnType::CommonName, "Session Binding Development CA");
-    let issuer = Issuer::new(
-        ca,
-        KeyPair::from_pem(&std::fs::read_to_string(pki.join("ca.key"))?)?,
-    );
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::new(vec!["agent.demo".to_owned()])?;
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.not_after = (std::time::SystemTime::now() + MOMENT).into();
-    let certificate = params.signed_by(&key, &issuer)?;
-    std::fs::write(pki.join("brief.pem"), certificate.pem())?;
-    std::fs::write(pki.join("brief.key"), key.serialize_pem())?;
-    Ok(())
-}

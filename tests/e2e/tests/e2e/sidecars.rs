@@ -138,9 +138,10 @@ async fn p03_no_proof_leaves_for_what_is_not_on_the_allow_list() -> Result<()> {
     for (list, elsewhere) in lists {
         for policy in ["pass", "refuse"] {
             let config = format!(r#"value: '{{"allow": {list}, "not_allowed": "{policy}"}}'"#);
-            let bootstrap = egress()?
-                .with(PROVER, &config)
-                .with("host_rewrite_literal: service.demo", "timeout: 15s");
+            let bootstrap = egress()?.with(PROVER, &config).with(
+                "host_rewrite_literal: service.demo",
+                "append_x_forwarded_host: true",
+            );
             let chain = Chain::start(bootstrap).await?;
             let token = chain.token("alice")?;
             let request = Request::get(elsewhere).token(&token);

@@ -133,10 +133,7 @@ async fn p10_certificates_rotated_on_both_sides_under_load_lose_no_request() -> 
         let directory = files.directory();
         let stack = Stack::start_on(files, &on_live_files(ingress_with_subjects()?)).await?;
         // Unused connections end, so that the second half of this test is on new ones.
-        let bootstrap = on_live_files(bootstrap).with(
-            "          explicit_http_config:",
-            "          common_http_protocol_options: { idle_timeout: 1s }\n          explicit_http_config:",
-        );
+        let bootstrap = on_live_files(bootstrap).with("600s }", "600s, idle_timeout: 1s }");
         let egress = stack.egress(bootstrap).await?;
         let chain = Chain { stack, egress };
         let (egress, ingress) = (&chain.egress.envoy, &chain.stack.envoy);

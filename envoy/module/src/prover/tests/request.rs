@@ -11,8 +11,9 @@ pub(super) struct Request {
     pub(super) connection: Cell<Option<u64>>,
     pub(super) headers: RefCell<HashMap<String, Vec<Vec<u8>>>>,
     pub(super) response: RefCell<HashMap<String, Vec<Vec<u8>>>>,
-    pub(super) latest: Cell<Option<u32>>,
+    pub(super) attempts: Cell<Option<u64>>,
     pub(super) answered: Cell<Option<u32>>,
+    pub(super) given_up: Cell<bool>,
 }
 
 impl Request {
@@ -53,12 +54,8 @@ impl Exchange for Request {
         self.connection.get()
     }
 
-    fn latest_attempt(&self) -> Option<u32> {
-        self.latest.get()
-    }
-
-    fn set_latest_attempt(&self, attempt: u32) {
-        self.latest.set(Some(attempt));
+    fn attempts(&self) -> Option<u64> {
+        self.attempts.get()
     }
 
     fn request_header(&self, name: &str, read: &mut dyn FnMut(&[&[u8]])) {
@@ -79,6 +76,10 @@ impl Exchange for Request {
 
     fn answer(&self, status: u32, _reason: &str) {
         self.answered.set(Some(status));
+    }
+
+    fn give_up(&self, _reason: &str) {
+        self.given_up.set(true);
     }
 }
 
