@@ -57,6 +57,41 @@ async fn the_service_is_told_what_was_verified_and_nothing_that_a_client_claims(
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_a_service_may_take_for_the_verified_one_never_reaches_it() -> Result<()> {
+    let filter = r#"{"verified_header":"x-session-binding"}"#;
+    let allowed = with_policy(filter)?.with(
+        "headers_with_underscores_action: REJECT_REQUEST",
+        "headers_with_underscores_action: ALLOW",
+    );
+    let spellings = [
+        "x_session_binding",
+        "x-session_binding",
+        "x.session.binding",
+    ];
+    for (bootstrap, status) in [(allowed, 200), (with_policy(filter)?, 400)] {
+        let stack = Stack::start(&bootstrap).await?;
+        let client = Client::connect(&stack, HTTP1).await?;
+        for bring in [Nothing, Proof] {
+            let mut request = client.request(bring, "GET", "service.demo/")?;
+            for name in spellings {
+                let name = http::HeaderName::from_static(name);
+                request.headers_mut().append(name, "session_bound".parse()?);
+            }
+            let response = client.connection.send_as_is(request).await?;
+            assert_eq!(response.status().as_u16(), status, "{bring:?}");
+            let seen = String::from_utf8_lossy(response.body()).into_owned();
+            for name in spellings {
+                assert!(!seen.contains(name), "{bring:?}: {seen}");
+            }
+            if status == 400 {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The operators guide's format in place of the shipped one.
 pub(crate) fn with_json_log(bootstrap: Bootstrap) -> Result<Bootstrap> {
     let guide = std::fs::read_to_string(root().join("docs/operators-guide.md"))?;

@@ -186,3 +186,32 @@ async fn a_refused_client_is_told_why_or_the_code_alone() -> Result<()> {
     }
     Ok(())
 }
+
+/// The ingress strips the port that the client's proof names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_for_the_authority_that_the_client_sees_passes_where_the_pair_is_configured()
+-> Result<()> {
+    let pair = r#"{"client_authority":{"service.demo":"service.demo:8443"}}"#;
+    let other = r#"{"client_authority":{"other.demo":"service.demo:8443"}}"#;
+    let mismatch = || refused("invalid_proof");
+    for (configuration, with_port, without) in [
+        ("{}", mismatch(), Passed),
+        (other, mismatch(), Passed),
+        (pair, Passed, mismatch()),
+    ] {
+        let bootstrap = with_policy(configuration)?.with(
+            "use_remote_address: true",
+            "use_remote_address: true\n                strip_any_host_port: true",
+        );
+        let stack = Stack::start(&bootstrap).await?;
+        let client = Client::connect(&stack, HTTP2).await?;
+        for (target, expected) in [
+            ("service.demo:8443/orders", with_port),
+            ("service.demo/orders", without),
+        ] {
+            let outcome = client.try_with(RequestProof, "GET", target).await?;
+            assert_eq!(outcome, expected, "{configuration} {target}");
+        }
+    }
+    Ok(())
+}
