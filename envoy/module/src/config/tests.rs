@@ -135,3 +135,63 @@ fn the_prover_compares_targets_as_the_filter_does() {
         assert_eq!(found, admitted, "{authority} {path}");
     }
 }
+
+#[test]
+fn a_bundle_for_all_and_one_for_each_trust_domain_exclude_each_other() {
+    let with = |peer: &str| MINIMAL.replace(r#""ca": "a""#, peer);
+    let domains = r#""trust_domains": {"a.demo": "a", "b.demo": "b"}"#;
+    let parsed = Config::parse(with(domains).as_bytes(), Direction::Downstream).unwrap();
+    assert_eq!(parsed.peer.bundles.len(), 2);
+    for (peer, expected) in [
+        (
+            format!(r#""ca": "a", {domains}"#),
+            "peer.ca: excludes `trust_domains`",
+        ),
+        (
+            r#""trust_domains": {}"#.to_owned(),
+            "peer.trust_domains: at least one is needed",
+        ),
+        (
+            r#""trust_domains": {"A.demo": "a"}"#.to_owned(),
+            "peer.trust_domains.A.demo: is no name",
+        ),
+        (
+            r#""trust_domains": {"spiffe://a": "a"}"#.to_owned(),
+            "is no name of a trust domain",
+        ),
+        (
+            r#""trust_domains": {"a.demo": 1}"#.to_owned(),
+            "peer.trust_domains.a.demo: expected",
+        ),
+        (
+            r#""trust_domains": "a""#.to_owned(),
+            "peer.trust_domains: expected an object",
+        ),
+        (
+            format!(r#"{domains}, "allow": {{"spiffe_ids": ["spiffe://c.demo/x"]}}"#),
+            "peer.allow.spiffe_ids: `spiffe://c.demo/x` is of a domain that `trust_domains` does not have",
+        ),
+    ] {
+        let found = mistakes(&with(&peer), Direction::Downstream);
+        assert!(found.contains(expected), "{peer}: {found}");
+    }
+}
+
+#[test]
+fn a_pattern_that_no_certificate_can_match_is_refused() {
+    for (list, entry) in [
+        ("spiffe_ids", "spiffe://demo"),
+        ("spiffe_ids", "spiffe://Demo/a"),
+        ("spiffe_ids", "spiffe://demo/a,b"),
+        ("dns_names", "a.demo,b.demo"),
+        ("dns_names", ""),
+    ] {
+        let allow = format!(r#""ca": "a", "allow": {{"{list}": ["{entry}"]}}"#);
+        let json = MINIMAL.replace(r#""ca": "a""#, &allow);
+        let found = mistakes(&json, Direction::Downstream);
+        assert!(
+            found.contains(&format!("peer.allow.{list}: `{entry}`")),
+            "{found}"
+        );
+    }
+}

@@ -230,3 +230,29 @@ fn a_resumed_session_is_judged_as_of_now() {
         assert_eq!(Failure::of(&error), Failure::Expired);
     }
 }
+
+#[test]
+fn the_name_that_a_server_is_asked_for_may_be_another_than_its_own() {
+    let authority = Authority::new("a");
+    let svid = authority.issue(&Says {
+        names: vec!["spiffe://demo/service"],
+        ..Says::default()
+    });
+    let own = Files::new(&svid, authority.pem());
+    let server = endpoint(&own.config("", ""), Direction::Downstream);
+    let asked = r#", "sni": "asked.demo""#;
+    for (peer, expected) in [
+        (format!("{LISTED}{asked}"), Some("asked.demo")),
+        (LISTED.to_owned(), None),
+    ] {
+        let config = own.config(&peer, r#", "alpn": ["h2"]"#);
+        let client = endpoint(&config, Direction::Upstream);
+        let (_, server) = handshake(&client, &server);
+        assert_eq!(server.server_name(), expected);
+    }
+    let named = format!("{NAMED}{asked}");
+    assert_eq!(
+        judge(&authority, &named, &svid, &authority),
+        Err(Failure::Name)
+    );
+}

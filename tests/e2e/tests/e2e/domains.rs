@@ -127,6 +127,22 @@ async fn is_served(pki: &Path, address: SocketAddr) -> Result<bool> {
     Ok(answer.is_ok_and(|answer| answer.status() == 200))
 }
 
+/// Issuer, URIs, key usage, whether Envoy's validator accepts; why this one does not agree.
+type Case = (
+    usize,
+    &'static [&'static str],
+    &'static [KeyUsagePurpose],
+    bool,
+    &'static str,
+);
+
+const USUAL: [KeyUsagePurpose; 1] = [KeyUsagePurpose::DigitalSignature];
+const CERTIFICATES: [KeyUsagePurpose; 2] = [
+    KeyUsagePurpose::DigitalSignature,
+    KeyUsagePurpose::KeyCertSign,
+];
+const LISTS: [KeyUsagePurpose; 2] = [KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn trust_domains_are_kept_apart_as_by_envoys_own_validator() -> Result<()> {
     let files = Files::make()?;
@@ -134,28 +150,23 @@ async fn trust_domains_are_kept_apart_as_by_envoys_own_validator() -> Result<()>
     let issuers = [authority(&pki, "a")?, authority(&pki, "b")?];
     let stack = Stack::start_on(files, &both()?).await?;
     let envoys = stack.envoy.listener("stock").await?;
-    let sign = KeyUsagePurpose::DigitalSignature;
-    let usual = [sign];
-    let certificates = [sign, KeyUsagePurpose::KeyCertSign];
-    let lists = [sign, KeyUsagePurpose::CrlSign];
-    // Issuer, URIs, key usage, whether Envoy's validator accepts; why this one does not agree.
     #[rustfmt::skip]
-    let cases: &[(usize, &[&str], &[KeyUsagePurpose], bool, &str)] = &[
-        (0, &["spiffe://a.demo/x"], &usual, true, ""),
-        (1, &["spiffe://b.demo/x"], &usual, true, ""),
-        (1, &["spiffe://a.demo/x"], &usual, false, ""),
-        (0, &["spiffe://b.demo/x"], &usual, false, ""),
-        (0, &["spiffe://c.demo/x"], &usual, false, ""),
-        (0, &["https://a.demo/x"], &usual, false, ""),
-        (0, &["spiffe://a.demo"], &usual, false, ""),
-        (0, &["spiffe://A.demo/x"], &usual, false, ""),
-        (0, &["https://a.demo/x", "spiffe://a.demo/x"], &usual, false, ""),
-        (0, &[], &usual, false, ""),
-        (0, &["spiffe://a.demo/x"], &certificates, false, ""),
-        (0, &["spiffe://a.demo/x"], &lists, false, ""),
-        (0, &["spiffe://a.demo/x", "spiffe://b.demo/x"], &usual, true, "of two URIs Envoy takes the first: X509-SVID section 5.2 refuses both"),
-        (0, &["spiffe://a.demo/"], &usual, true, "a workload's ID has a path: X509-SVID section 5.2"),
-        (0, &["spiffe://a.demo/x,y"], &usual, true, "no spelling of a SPIFFE ID, and two where names are joined with commas"),
+    let cases: &[Case] = &[
+        (0, &["spiffe://a.demo/x"], &USUAL, true, ""),
+        (1, &["spiffe://b.demo/x"], &USUAL, true, ""),
+        (1, &["spiffe://a.demo/x"], &USUAL, false, ""),
+        (0, &["spiffe://b.demo/x"], &USUAL, false, ""),
+        (0, &["spiffe://c.demo/x"], &USUAL, false, ""),
+        (0, &["https://a.demo/x"], &USUAL, false, ""),
+        (0, &["spiffe://a.demo"], &USUAL, false, ""),
+        (0, &["spiffe://A.demo/x"], &USUAL, false, ""),
+        (0, &["https://a.demo/x", "spiffe://a.demo/x"], &USUAL, false, ""),
+        (0, &[], &USUAL, false, ""),
+        (0, &["spiffe://a.demo/x"], &CERTIFICATES, false, ""),
+        (0, &["spiffe://a.demo/x"], &LISTS, false, ""),
+        (0, &["spiffe://a.demo/x", "spiffe://b.demo/x"], &USUAL, true, "of two URIs Envoy takes the first: X509-SVID section 5.2 refuses both"),
+        (0, &["spiffe://a.demo/"], &USUAL, true, "a workload's ID has a path: X509-SVID section 5.2"),
+        (0, &["spiffe://a.demo/x,y"], &USUAL, true, "no spelling of a SPIFFE ID, and two where names are joined with commas"),
         (0, &["spiffe://a.demo/x"], &[], false, "X509-SVID section 5.2 asks that two usages are not there; where none is told, none is"),
     ];
     for (issuer, uris, usages, accepted, reason) in cases {
@@ -237,10 +248,8 @@ async fn no_header_of_a_published_fact_is_ever_the_clients_own() -> Result<()> {
         KeyPair::from_pem(&fs::read_to_string(pki.join("ca.key"))?)?,
     );
     let stack = Stack::start_on(files, &with_headers()?).await?;
-    let forged: String = FACTS
-        .iter()
-        .map(|fact| format!("x-fact-{}: forged\r\n", fact.replace('_', "-")))
-        .collect();
+    let header = |fact: &&str| format!("x-fact-{}: forged\r\n", fact.replace('_', "-"));
+    let forged = FACTS.iter().map(header).collect::<Vec<_>>().concat();
     let request = format!("GET / HTTP/1.1\r\nHost: x\r\n{forged}\r\n");
     issue(&pki, &ca, &[], &[KeyUsagePurpose::DigitalSignature])?;
     for name in [Some("client"), Some("leaf"), None] {

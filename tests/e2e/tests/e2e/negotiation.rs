@@ -28,7 +28,7 @@ struct Client<'a> {
 }
 
 impl Client<'_> {
-    async fn is_served(self, address: SocketAddr) -> Result<bool> {
+    async fn reaches(self, address: SocketAddr) -> Result<bool> {
         let file = |name| self.pki.join(name);
         let signer = Signer::from_pem_files(&file("leaf.pem"), &file("leaf.key"))?;
         let own: Arc<dyn ResolvesClientCert> =
@@ -77,8 +77,8 @@ async fn groups_and_cipher_suites_are_no_fewer_and_no_weaker_than_envoys_own() -
         let of_both = GROUPS.contains(&name.as_str());
         let of_ours = of_both || GROUPS_OF_THE_MODULE.contains(&name.as_str());
         let found = (
-            client().is_served(envoys).await?,
-            client().is_served(own).await?,
+            client().reaches(envoys).await?,
+            client().reaches(own).await?,
         );
         assert_eq!(found, (of_both, of_ours), "{name}");
     }
@@ -95,8 +95,8 @@ async fn groups_and_cipher_suites_are_no_fewer_and_no_weaker_than_envoys_own() -
         let name = format!("{:?}", suite.suite());
         let fits = !name.contains("RSA") || name.contains("ECDSA");
         let found = (
-            client().is_served(envoys).await?,
-            client().is_served(own).await?,
+            client().reaches(envoys).await?,
+            client().reaches(own).await?,
         );
         assert_eq!(found, (fits, fits), "{name}");
     }
