@@ -83,10 +83,16 @@ class Echo(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """Takes many connections at once: 5 may wait by default, and the others' proxy answers 503."""
+
+    request_queue_size = 256
+
+
 @contextlib.contextmanager
 def serve(handler):
     """An HTTP server in this process; yields its port."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = Server(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
