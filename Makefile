@@ -95,6 +95,13 @@ $(DEPLOYMENT): tests/deployment/requirements.txt | tools
 manifests: build $(DEPLOYMENT) ## Validate the manifests as files, and run what Envoy Gateway makes of them
 	$(DEPLOYMENT_TEST) test_manifests test_gateway
 
+.PHONY: envoy-gateway
+envoy-gateway: build $(DEPLOYMENT) target/versions/1.39.3/.installed ## Run the real Envoy Gateway with the shipped manifests (Go, root, curl; builds 4 to 10 minutes once)
+	@for tool in go curl unshare setpriv; do command -v $$tool >/dev/null || { echo "missing: $$tool" >&2; exit 1; }; done
+	@[ "$$(id -u)" = 0 ] || { echo "make $@ needs root: it makes network namespaces" >&2; exit 1; }
+	tests/deployment/build.sh tests/deployment/envoy_gateway/control-plane envoy-gateway=github.com/envoyproxy/gateway/cmd/envoy-gateway
+	$(DEPLOYMENT_TEST) envoy_gateway.test_gateway
+
 .PHONY: versions
 VERSIONS := $(patsubst tests/deployment/versions/envoy-%.txt,target/versions/%/.installed,$(wildcard tests/deployment/versions/*.txt))
 
