@@ -92,15 +92,21 @@ $(DEPLOYMENT): tests/deployment/requirements.txt | tools
 	target/deployment/bin/pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	touch $@
 
-manifests: build $(DEPLOYMENT) ## Validate the manifests as files, and run what Envoy Gateway makes of them
-	$(DEPLOYMENT_TEST) test_manifests test_gateway
+manifests: build $(DEPLOYMENT) ## Validate the manifests as files
+	$(DEPLOYMENT_TEST) test_manifests
+
+.PHONY: spire
+SPIRE := github.com/spiffe/spire/cmd
+
+spire: control-plane-tools build $(DEPLOYMENT) ## Run the module with certificates of a real SPIRE (Go, root, a C compiler; builds 5 to 10 minutes once)
+	CGO_ENABLED=1 tests/deployment/build.sh tests/deployment/spire/control-plane spire-server=$(SPIRE)/spire-server \
+		spire-agent=$(SPIRE)/spire-agent spiffe-helper=github.com/spiffe/spiffe-helper/cmd/spiffe-helper
+	$(DEPLOYMENT_TEST) spire.test_spire
 
 .PHONY: envoy-gateway
-envoy-gateway: build $(DEPLOYMENT) target/versions/1.39.3/.installed ## Run the real Envoy Gateway with the shipped manifests (Go, root, curl; builds 4 to 10 minutes once)
-	@for tool in go curl unshare setpriv; do command -v $$tool >/dev/null || { echo "missing: $$tool" >&2; exit 1; }; done
-	@[ "$$(id -u)" = 0 ] || { echo "make $@ needs root: it makes network namespaces" >&2; exit 1; }
+envoy-gateway: control-plane-tools build $(DEPLOYMENT) target/versions/1.39.3/.installed ## Run the real Envoy Gateway with the shipped manifests (Go, root, curl; builds 4 to 10 minutes once)
 	tests/deployment/build.sh tests/deployment/envoy_gateway/control-plane envoy-gateway=github.com/envoyproxy/gateway/cmd/envoy-gateway
-	$(DEPLOYMENT_TEST) envoy_gateway.test_gateway
+	$(DEPLOYMENT_TEST) envoy_gateway.test_gateway envoy_gateway.test_schemas
 
 .PHONY: versions
 VERSIONS := $(patsubst tests/deployment/versions/envoy-%.txt,target/versions/%/.installed,$(wildcard tests/deployment/versions/*.txt))

@@ -20,9 +20,9 @@ digest=$(packaging/oci.py wasm "$package/oci" "$wasm")
 compat=$(packaging/oci.py compat "$package/oci-compat" "$wasm")
 module_image=$(packaging/oci.py files "$package/module-image" "$architecture" "$module")
 
-# The manifests with the digest of the image: what Istio and Envoy Gateway compare is the manifest's, not the file's.
+# The manifests with the digest of the image: what Istio compares is the manifest's, not the file's.
 cp -r envoy/istio envoy/gateway "$package/"
-grep -rl '"0\{64\}"' "$package/istio" "$package/gateway" | xargs sed -i "s/\"0\{64\}\"/\"${digest#sha256:}\"/; s/:0\.1\.0$/:$version/"
+find "$package/istio" "$package/gateway" -name '*.yaml' -exec sed -i "s/\"0\{64\}\"/\"${digest#sha256:}\"/; s/:0\.1\.0$/:$version/" {} +
 
 # The build context of the container image: the configuration of envoy/ingress.yaml with the paths inside it.
 mkdir "$package/image"

@@ -18,7 +18,7 @@ import stack
 SHIPPED = stack.ROOT / "envoy/gateway"
 ENVOY_BINARY = stack.ROOT / "target/envoy/lib"
 PORT, OTHER_PORT = 18443, 18444
-START_LIMIT = 120
+START_LIMIT = 60
 STATUS = re.compile(r"status: (\d{3})")
 
 CONFIGURATION = """
@@ -32,7 +32,7 @@ provider:
     infrastructure:
       type: Host
       host: {configHome: DIRECTORY/config, dataHome: DIRECTORY/data, stateHome: DIRECTORY/state, runtimeDir: DIRECTORY/run}
-extensionApis: {enableEnvoyPatchPolicy: PATCHES, enableBackend: true}
+extensionApis: {enableEnvoyPatchPolicy: PATCHES, enableBackend: true, enableLua: true}
 """
 
 # What the operator of a gateway has: the two hosts of a port, a service, the Secret; nothing of the binding.
