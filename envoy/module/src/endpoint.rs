@@ -7,6 +7,8 @@ use rustls_pki_types::UnixTime;
 use crate::config::{Config, Direction, Mistakes};
 use crate::files::{Contents, Digests, Stamps, Unusable};
 use crate::generation::Generation;
+use crate::metrics::{Counter, count};
+use crate::open::Connections;
 use crate::{log, rotation};
 
 /// A loaded configuration, shared by its connections on all workers.
@@ -16,6 +18,7 @@ pub struct Endpoint {
     /// None as long as files are awaited.
     current: RwLock<Option<Arc<Generation>>>,
     watch: Mutex<Watch>,
+    connections: Arc<Connections>,
 }
 
 /// What was last seen of the files.
@@ -59,6 +62,7 @@ impl Endpoint {
             ));
         }
         let config = Config::parse(config, direction)?;
+        let connections = Arc::<Connections>::default();
         // Looked at before they are read: what changes in between is seen next time.
         let stamps = Stamps::look(&config);
         let read = Contents::read(&config).and_then(|contents| {
@@ -71,6 +75,7 @@ impl Endpoint {
                 if let Some(mistakes) = outdated(&generation, &digests, None) {
                     tell_outdated(&mistakes);
                 }
+                let generation = generation.among(&connections);
                 (Some(Arc::new(generation)), Some(digests))
             }
             Err(Unusable::NotYet(mistakes)) if config.await_files => {
@@ -90,6 +95,7 @@ impl Endpoint {
                 digests,
                 refused: None,
             }),
+            connections,
         })
     }
 
@@ -123,6 +129,19 @@ impl Endpoint {
         }
     }
 
+    /// New connections are judged by the new generation already.
+    fn judge(&self, generation: &Generation) {
+        let closed = self.connections.judge(generation.recheck());
+        for _ in 0..closed {
+            count(Counter::ConnectionsWithdrawn);
+        }
+        if closed > 0 {
+            log::info(&format!(
+                "{closed} open connections are not accepted any more, and are closed"
+            ));
+        }
+    }
+
     fn take(&self, watch: &mut Watch, contents: &Contents) -> Change {
         let digests = contents.digests();
         if watch.digests.as_ref() == Some(&digests) {
@@ -143,8 +162,13 @@ impl Endpoint {
             Err(unusable) => watch.refuse(Refused::Contents(digests), &unusable),
             Ok(generation) => {
                 warn(&generation);
-                self.replace(generation);
+                let generation = Arc::new(generation.among(&self.connections));
+                self.replace(Arc::clone(&generation));
                 watch.refused = None;
+                let before = watch.digests.as_ref();
+                if before.is_some_and(|before| !before.trust_alike(&digests)) {
+                    self.judge(&generation);
+                }
                 match watch.digests.replace(digests) {
                     Some(_) => Change::Taken,
                     None => Change::Arrived,
@@ -153,14 +177,14 @@ impl Endpoint {
         }
     }
 
-    fn replace(&self, next: Generation) {
+    fn replace(&self, next: Arc<Generation>) {
         let identity = |one: &Generation| one.signer().map(|signer| *signer.thumbprint());
         let new = identity(&next);
         let old = self
             .current
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .replace(Arc::new(next));
+            .replace(next);
         // Requests that see the new number find the new certificate in use.
         if old.is_some_and(|old| identity(&old) != new) {
             rotation::advance();

@@ -17,6 +17,7 @@ use tls_session_binding_client::signer::Signer;
 use crate::config::{Config, Direction, Mistakes};
 use crate::files::{Contents, Unusable};
 use crate::log;
+use crate::open::Connections;
 use crate::verifier::{ClientVerifier, Memo, Recheck, ServerVerifier, Trust, no_name};
 
 mod authorities;
@@ -35,6 +36,7 @@ pub struct Generation {
     /// When the lists of each file end.
     crls_end: Vec<u64>,
     warnings: Vec<String>,
+    connections: Arc<Connections>,
 }
 
 enum Role {
@@ -72,6 +74,7 @@ impl Generation {
             validity,
             crls_end,
             warnings: material.warnings,
+            connections: Arc::default(),
         })
     }
 
@@ -90,10 +93,25 @@ impl Generation {
         }
     }
 
-    /// What verifies the certificates of resumed sessions.
+    /// With the connections of earlier generations.
     #[must_use]
-    pub fn recheck(&self) -> &dyn Recheck {
-        &*self.recheck
+    pub fn among(self, connections: &Arc<Connections>) -> Self {
+        Self {
+            connections: Arc::clone(connections),
+            ..self
+        }
+    }
+
+    /// The connections that trust in the other end may be withdrawn from.
+    #[must_use]
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    /// What verifies the certificates of resumed sessions and of open connections.
+    #[must_use]
+    pub fn recheck(&self) -> &Arc<dyn Recheck> {
+        &self.recheck
     }
 
     /// What signs the proofs of connections to a server; none on the other side, or if the key cannot.

@@ -26,6 +26,7 @@ pub mod generation;
 pub mod http_filter;
 pub mod log;
 pub mod metrics;
+pub mod open;
 pub mod prover;
 pub mod publish;
 pub mod registry;

@@ -49,11 +49,13 @@ pub enum Counter {
     FilesRefused,
     /// A connection was closed: another filter has set what it should publish.
     ConnectionsUnpublished,
+    /// An open connection was closed: since trust changed, its other end is not accepted.
+    ConnectionsWithdrawn,
     /// A hook or the module's own thread panicked; the hook's connection or request was ended.
     Panics,
 }
 
-const COUNTERS: [(Counter, &str); 14] = [
+const COUNTERS: [(Counter, &str); 15] = [
     (Counter::ProofsMade, "proofs.made"),
     (Counter::ProofsReused, "proofs.reused"),
     (Counter::ProofsRefused, "proofs.refused_by_peer"),
@@ -67,6 +69,7 @@ const COUNTERS: [(Counter, &str); 14] = [
     (Counter::FilesTaken, "files.taken"),
     (Counter::FilesRefused, "files.refused"),
     (Counter::ConnectionsUnpublished, "connections.unpublished"),
+    (Counter::ConnectionsWithdrawn, "connections.withdrawn"),
     (Counter::Panics, "panics"),
 ];
 

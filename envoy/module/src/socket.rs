@@ -11,6 +11,7 @@ use std::time::Instant;
 use rustls::{Connection, Error};
 
 use crate::generation::Generation;
+use crate::open::Place;
 use crate::rotation;
 use crate::upstream::Upstream;
 
@@ -51,6 +52,8 @@ pub struct Socket {
     /// Whether the other end has sent something.
     received: Cell<bool>,
     registered: Cell<Option<u64>>,
+    /// Until it closes: afterwards the waker's descriptor may be another's.
+    place: RefCell<Option<Place>>,
     protocol: OnceCell<Vec<u8>>,
     failure: OnceCell<String>,
 }
@@ -83,6 +86,7 @@ impl Socket {
             established_at: Cell::new(None),
             received: Cell::new(false),
             registered: Cell::new(None),
+            place: RefCell::new(None),
             protocol: OnceCell::new(),
             failure: OnceCell::new(),
         })
@@ -95,6 +99,9 @@ impl Socket {
 
     /// Reads what the kernel has, decrypts and delivers it.
     pub fn read(&self, host: &dyn Host) -> Outcome {
+        if let Some(closed) = self.closed_if_withdrawn() {
+            return closed;
+        }
         let mut outcome = Outcome::default();
         if self.is_over() {
             self.send_close_notify(host);
@@ -119,6 +126,9 @@ impl Socket {
 
     /// Encrypts what waits to be sent, and writes it.
     pub fn write(&self, host: &dyn Host, end_of_stream: bool) -> Outcome {
+        if let Some(closed) = self.closed_if_withdrawn() {
+            return closed;
+        }
         let mut outcome = Outcome::default();
         let result = self.write_all(host, &mut outcome.bytes);
         if result == Io::Done(0) && end_of_stream && self.established.get() {
@@ -142,6 +152,23 @@ impl Socket {
         self.note(&Stop::Closed);
         self.closed.set(true);
         self.detach();
+        // Not while the cell is borrowed: leaving takes a lock.
+        let place = self.place.take();
+        drop(place);
+    }
+
+    /// Nothing passes in either direction once the other end is not accepted any more.
+    fn closed_if_withdrawn(&self) -> Option<Outcome> {
+        let place = self.place.borrow();
+        let withdrawn = place.as_ref().is_some_and(Place::is_withdrawn);
+        withdrawn.then(|| {
+            let words = "certificate is not accepted any more".to_owned();
+            let _ = self.failure.set(words);
+            Outcome {
+                close: true,
+                ..Outcome::default()
+            }
+        })
     }
 
     /// The negotiated application protocol; empty before the handshake is done, or if there is none.

@@ -16,6 +16,7 @@ use tls_session_binding_module::config::Direction;
 use tls_session_binding_module::downstream::CONNECTIONS;
 use tls_session_binding_module::endpoint::Endpoint;
 use tls_session_binding_module::rotation::Alarm;
+use tls_session_binding_module::open::Wake;
 use tls_session_binding_module::socket::{Close, Host, Io, Socket};
 
 const ID: u64 = 7;
@@ -186,6 +187,12 @@ impl Wire {
     }
 }
 
+struct Nobody;
+
+impl Wake for Nobody {
+    fn wake(&self) {}
+}
+
 impl Host for Wire {
     fn connection_id(&self) -> Option<u64> {
         Some(ID)
@@ -241,6 +248,10 @@ impl Host for Wire {
     }
 
     fn read_again(&self) {}
+
+    fn waker(&self) -> Box<dyn Wake> {
+        Box::new(Nobody)
+    }
 
     fn connected(&self) {
         self.connected.set(self.connected.get() + 1);

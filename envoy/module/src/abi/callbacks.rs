@@ -48,6 +48,9 @@ unsafe extern "C" {
         socket: *mut c_void,
     );
 
+    pub(super) fn envoy_dynamic_module_callback_transport_socket_get_fd(socket: *mut c_void)
+    -> i32;
+
     pub(super) fn envoy_dynamic_module_callback_network_filter_get_connection_id(
         filter: *mut c_void,
     ) -> u64;

@@ -5,6 +5,7 @@ use std::io::IoSlice;
 
 use super::callbacks as envoy;
 use super::types::Buffer;
+use crate::open::Wake;
 use crate::rotation::Alarm;
 use crate::socket::{Host, Io};
 
@@ -112,6 +113,13 @@ impl Host for EnvoySocket {
         Box::new(move || socket.read_again())
     }
 
+    fn waker(&self) -> Box<dyn Wake> {
+        // SAFETY: the socket is alive.
+        let descriptor =
+            unsafe { envoy::envoy_dynamic_module_callback_transport_socket_get_fd(self.0) };
+        Box::new(Descriptor(descriptor))
+    }
+
     fn connected(&self) {
         // SAFETY: the socket is alive. The call may re-enter the module: `Socket` borrows nothing
         // across it.
@@ -119,6 +127,24 @@ impl Host for EnvoySocket {
             envoy::envoy_dynamic_module_callback_transport_socket_raise_event(self.0, CONNECTED);
         }
     }
+}
+
+/// The kernel's name of a connection, which Envoy closes after the hook `close`.
+struct Descriptor(i32);
+
+impl Wake for Descriptor {
+    /// Nothing can be read from then on, which the worker is told at once.
+    fn wake(&self) {
+        // SAFETY: takes two numbers, and touches no memory of this process. The descriptor is still the
+        // connection's: see `Wake`.
+        unsafe { shutdown(self.0, SHUT_RD) };
+    }
+}
+
+const SHUT_RD: i32 = 0;
+
+unsafe extern "C" {
+    fn shutdown(descriptor: i32, how: i32) -> i32;
 }
 
 fn io(status: u32, count: usize) -> Io {

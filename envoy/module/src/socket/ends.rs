@@ -55,6 +55,11 @@ impl Socket {
             let chain = tls.peer_certificates().unwrap_or_default();
             self.generation.recheck().recheck(chain, UnixTime::now())?;
         }
+        if let Some(chain) = tls.peer_certificates() {
+            let connections = self.generation.connections();
+            let place = connections.take_in(chain, host.waker())?;
+            self.place.replace(Some(place));
+        }
         // Set once: this function succeeds once.
         let _ = self
             .protocol

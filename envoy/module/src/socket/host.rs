@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 
+use crate::open::Wake;
 use crate::rotation::Alarm;
 
 /// Envoy's side of one socket.
@@ -26,6 +27,9 @@ pub trait Host {
     fn read_again(&self);
     /// What asks for another call of [`Socket::read`](super::Socket::read) later; not after the end of the connection.
     fn alarm(&self) -> Alarm;
+    /// What has the connection's worker call [`Socket::read`](super::Socket::read), from any thread, until
+    /// [`Socket::close`](super::Socket::close) returns.
+    fn waker(&self) -> Box<dyn Wake>;
     /// Tells that the handshake is done.
     fn connected(&self);
 }

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io::{IoSlice, Read as _, Write as _};
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::client::ResolvesClientCert;
 use rustls::crypto::aws_lc_rs;
@@ -16,6 +17,7 @@ use rustls_pki_types::pem::PemObject;
 
 use super::*;
 use crate::config::Direction;
+use crate::open::Wake;
 use crate::rotation::Alarm;
 use crate::testing::{Authority, Ends, Says, endpoint, handshake};
 use crate::{downstream, upstream};
@@ -45,8 +47,18 @@ struct Wire {
     room: Cell<Option<usize>>,
     /// Calls of what `alarm` gave.
     alarms: Rc<Cell<u32>>,
+    /// Whether another thread has it read.
+    woken: Arc<AtomicBool>,
     /// Called inside `connected`, as Envoy may do.
     on_connected: RefCell<Option<OnConnected>>,
+}
+
+struct Woken(Arc<AtomicBool>);
+
+impl Wake for Woken {
+    fn wake(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Host for Wire {
@@ -116,6 +128,10 @@ impl Host for Wire {
     fn alarm(&self) -> Alarm {
         let alarms = Rc::clone(&self.alarms);
         Box::new(move || alarms.set(alarms.get() + 1))
+    }
+
+    fn waker(&self) -> Box<dyn Wake> {
+        Box::new(Woken(Arc::clone(&self.woken)))
     }
 
     fn connected(&self) {

@@ -152,6 +152,9 @@ callbacks! {
         _socket: *mut c_void) -> bool {
         false
     }
+    envoy_dynamic_module_callback_transport_socket_get_fd(_socket: *mut c_void) -> i32 {
+        -1
+    }
     envoy_dynamic_module_callback_transport_socket_set_is_readable(_socket: *mut c_void) {}
 
     envoy_dynamic_module_callback_network_filter_get_connection_id(filter: *mut c_void) -> u64 {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
@@ -161,6 +162,34 @@ async fn a_ticket_from_before_a_revocation_is_worth_nothing() -> Result<()> {
         assert!(answer.is_err(), "{answer:?}");
     }
     assert_eq!(failures(&stack, "certificate_revoked").await?, 1);
+    Ok(())
+}
+
+/// An idle connection too: the peer of an open one is judged again within a second of the change.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_connection_ends_when_its_certificate_is_revoked_and_another_stays() -> Result<()> {
+    let files = Files::make()?;
+    let pki = files.pki();
+    issue(&pki, "brief", |client| {
+        client.serial_number = Some(SerialNumber::from(REVOKED));
+    })?;
+    revoke(&pki, REVOKED + 1)?;
+    let stack = Stack::start_on(files, &strict_ingress()?).await?;
+    let (brief, other) = (stack.party("brief", HTTP1)?, stack.party("client", HTTP1)?);
+    let (brief, other) = (brief.connect().await?, other.connect().await?);
+    for connection in [&brief, &other] {
+        connection.send_as_is(get("/orders").empty()).await?;
+    }
+    let active = "http.ingress.downstream_cx_active";
+    until(&stack.envoy, active, |count| count == 2).await?;
+    revoke(&pki, REVOKED)?;
+    let changed = Instant::now();
+    until(&stack.envoy, active, |count| count == 1).await?;
+    assert!(changed.elapsed() < Duration::from_secs(3));
+    let withdrawn = settled(&stack.envoy, "connections.withdrawn").await?;
+    assert_eq!(withdrawn, 1);
+    assert!(brief.send_as_is(get("/orders").empty()).await.is_err());
+    assert!(other.send_as_is(get("/orders").empty()).await.is_ok());
     Ok(())
 }
 

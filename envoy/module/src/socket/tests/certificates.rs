@@ -7,12 +7,13 @@ use rustls::{SignatureAlgorithm, SignatureScheme};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
+use crate::endpoint::Change;
 
 /// Why a client with these files is refused.
 fn refused_with(ends: &Ends, chain: &str, key: &str) -> String {
     ends.client_files.write("chain.pem", chain);
     ends.client_files.write("key.pem", key);
-    assert_eq!(ends.client.refresh(), crate::endpoint::Change::Taken);
+    assert_eq!(ends.client.refresh(), Change::Taken);
     Pair::refused(ends)
 }
 
@@ -111,4 +112,62 @@ impl Signer for Rsa16384 {
     fn scheme(&self) -> SignatureScheme {
         SignatureScheme::RSA_PSS_SHA256
     }
+}
+
+#[test]
+fn an_open_connection_is_judged_again_when_trust_changes_and_nothing_passes_any_more() {
+    let ends = Ends::new();
+    let trust_of = |authority: &Authority| {
+        ends.server_files.write("ca.pem", authority.pem());
+        assert_eq!(ends.server.refresh(), Change::Taken);
+    };
+    let mut pair = Pair::established(&ends);
+    let woken = || pair.wire.woken.load(Ordering::Relaxed);
+    ends.server_files.write(
+        "ca.pem",
+        &format!(
+            "{}{}",
+            ends.authority.pem(),
+            Authority::new("another").pem()
+        ),
+    );
+    assert_eq!(ends.server.refresh(), Change::Taken);
+    assert!(!woken(), "it is accepted still");
+    trust_of(&Authority::new("another"));
+    assert!(woken());
+    pair.client.writer().write_all(b"too late").unwrap();
+    pair.speak();
+    assert!(pair.last.close && pair.wire.received.borrow().is_empty());
+    pair.wire.to_send.borrow_mut().extend(b"secret");
+    let outcome = pair.socket.write(&pair.wire, false);
+    assert!(outcome.close && outcome.bytes == 0);
+    assert_eq!(
+        pair.socket.failure(),
+        "certificate is not accepted any more"
+    );
+}
+
+#[test]
+fn a_handshake_that_began_before_trust_changed_is_judged_by_what_is_trusted_at_its_end() {
+    let ends = Ends::new();
+    let mut pair = Pair::new(&ends);
+    pair.speak();
+    let stranger = Authority::new("another");
+    ends.server_files.write("ca.pem", stranger.pem());
+    assert_eq!(ends.server.refresh(), Change::Taken);
+    pair.listen();
+    pair.talk();
+    assert!(!pair.socket.is_established() && pair.last.close);
+    assert!(pair.socket.failure().contains("UnknownIssuer"));
+}
+
+#[test]
+fn a_connection_that_has_closed_is_not_woken() {
+    let ends = Ends::new();
+    let pair = Pair::established(&ends);
+    pair.socket.close(&pair.wire, Close::Orderly);
+    ends.server_files
+        .write("ca.pem", Authority::new("another").pem());
+    assert_eq!(ends.server.refresh(), Change::Taken);
+    assert!(!pair.wire.woken.load(Ordering::Relaxed));
 }
