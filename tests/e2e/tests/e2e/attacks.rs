@@ -7,7 +7,7 @@ use tls_session_binding_client::dev::authorization_server::Confirmation;
 use tls_session_binding_e2e::ask::{Outcome, present};
 use tls_session_binding_e2e::party::claims;
 use tls_session_binding_e2e::raw::RawConnection;
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::Stack;
 use tls_session_binding_e2e::{Result, now};
 
 use crate::vocabulary::{HTTP1, HTTP2, Passed, once, refused, token, try_proof};
