@@ -5,8 +5,8 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::confirmation::Confirmation;
-use crate::error::{ClientFault, Refusal};
-use crate::host_map::{HostMap, Property};
+use crate::error::{ClientFault, HostFault, Refusal};
+use crate::host_map::Property;
 use crate::json;
 use crate::limits::{MAX_TOKEN_JSON_DEPTH, TOKEN_CLOCK_TOLERANCE};
 use crate::numeric_date::{NumericDate, present};
@@ -54,38 +54,33 @@ impl TokenClaims {
     /// Reads what another filter verified and published, member by member.
     ///
     /// # Errors
-    /// [`ClientFault::AccessTokenUnreadable`] for a claim of the wrong type; the faults of
-    /// [`Confirmation::from_host`].
+    /// [`HostFault::ConfirmationSourceMissing`] if the host cannot read members that every such filter has
+    /// verified to be texts and numbers, [`ClientFault::AccessTokenUnreadable`] for a claim of the wrong type;
+    /// the faults of [`Confirmation::from_property`].
     pub fn from_host(member: impl Fn(&str) -> Property) -> Result<Self, Refusal> {
-        let bytes = |name, unreadable| match member(name) {
+        let unreadable = Refusal::Client(ClientFault::AccessTokenUnreadable);
+        let bytes = |name| match member(name) {
             Property::Absent => Ok(None),
             Property::Bytes(bytes) => Ok(Some(bytes)),
-            Property::Unreadable => Err(unreadable),
+            Property::Unreadable => Err(Refusal::Host(HostFault::ConfirmationSourceMissing)),
         };
-        let unreadable = ClientFault::AccessTokenUnreadable;
         let text = |name| {
-            let text = bytes(name, unreadable)?.map(String::from_utf8).transpose();
+            let text = bytes(name)?.map(String::from_utf8).transpose();
             text.map_err(|_| unreadable)
         };
         let date = |name| {
-            let bytes = bytes(name, unreadable)?;
+            let bytes = bytes(name)?;
             let date = bytes.map(|bytes| NumericDate::from_host(&bytes).ok_or(unreadable));
             date.transpose().map(|date| date.map(NumericDate::floor))
         };
-        let confirmation = match bytes("cnf", ClientFault::ConfirmationUnreadable)? {
-            None => Confirmation::None,
-            Some(cnf) => {
-                let cnf = HostMap::parse(&cnf).ok_or(ClientFault::ConfirmationUnreadable)?;
-                Confirmation::from_host(&cnf)?
-            }
-        };
+        // The confirmation last: whether the host reads at all is known by then.
         Ok(Self {
             expires: date("exp")?,
-            confirmation,
             issuer: text("iss")?,
             subject: text("sub")?,
             id: text("jti")?,
             issued_at: date("iat")?,
+            confirmation: Confirmation::from_property(member("cnf"))?,
         })
     }
 }

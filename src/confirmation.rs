@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use crate::digest::CertificateThumbprint;
 use crate::error::ClientFault;
 use crate::exporter;
-use crate::host_map::HostMap;
+use crate::host_map::{HostMap, Property};
 use crate::json::Object;
 use crate::numeric_date::present;
 
@@ -56,10 +56,18 @@ impl Confirmation {
     /// The host writes a list like a map of empty values, so such a map is refused: nobody knows which it is.
     ///
     /// # Errors
-    /// [`ClientFault::ConfirmationUnreadable`] for what may be a list, else as [`Self::from_json`].
-    pub fn from_host(cnf: &HostMap<'_>) -> Result<Self, ClientFault> {
+    /// [`ClientFault::ConfirmationUnreadable`] for what is no map, or may be a list; else as
+    /// [`Self::from_json`].
+    pub fn from_property(cnf: Property) -> Result<Self, ClientFault> {
+        let unreadable = ClientFault::ConfirmationUnreadable;
+        let bytes = match cnf {
+            Property::Absent => return Ok(Self::None),
+            Property::Unreadable => return Err(unreadable),
+            Property::Bytes(bytes) => bytes,
+        };
+        let cnf = HostMap::parse(&bytes).ok_or(unreadable)?;
         if cnf.may_be_a_list() {
-            return Err(ClientFault::ConfirmationUnreadable);
+            return Err(unreadable);
         }
         let unsupported = UNSUPPORTED_MEMBERS
             .iter()

@@ -8,7 +8,7 @@ use mutate::Random;
 use tls_session_binding_client::http::Options;
 use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::raw::RawConnection;
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Stack};
 use tls_session_binding_wasm_tests::Result;
 
 /// How many requests are sent where nothing else is said; `make traps` says more.
@@ -26,10 +26,12 @@ async fn no_request_ends_a_virtual_machine() -> Result<()> {
         Err(_) => REQUESTS,
     };
     // The filter shall see what the check of tokens would stop.
-    let bootstrap = Bootstrap::shipped("ingress.yaml")?.with(
-        "requires: { provider_name: demo }",
-        "requires: { allow_missing_or_failed: {} }",
-    );
+    let bootstrap = Bootstrap::shipped("ingress.yaml")?
+        .with(
+            "requires: { provider_name: demo }",
+            "requires: { allow_missing_or_failed: {} }",
+        )
+        .with(FILTER, r#"value: "{}""#);
     let stack = Stack::start(&bootstrap).await?;
     // Both workers have their virtual machines before they are counted.
     send_batches(&stack, 8, 1).await?;
