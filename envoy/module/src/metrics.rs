@@ -4,7 +4,7 @@
 //! extensions that do have stats, the filters `publish` and `prover`, carry the counts over.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::Direction;
 use crate::failure::Failure;
@@ -122,11 +122,27 @@ const TOTAL: usize = COUNTERS.len() + 2 * PER_DIRECTION;
 
 static MODULE: Metrics = Metrics::new();
 
+thread_local! {
+    static MINE: Arc<Counts> = MODULE.counts();
+}
+
 /// Counts, and who takes them.
 struct Metrics {
-    /// What was counted since it was last handed over.
-    counts: [AtomicU64; TOTAL],
+    /// One for each thread that counts.
+    counts: Mutex<Vec<Arc<Counts>>>,
     exporters: Mutex<Exporters>,
+}
+
+/// What one thread has counted since it was last handed over: no two write to one cache line.
+#[repr(align(128))]
+struct Counts([AtomicU64; TOTAL]);
+
+impl Counts {
+    fn add(&self, index: usize) {
+        if let Some(count) = self.0.get(index) {
+            count.fetch_add(1, Relaxed);
+        }
+    }
 }
 
 struct Exporters {
@@ -172,12 +188,19 @@ pub fn gauge_names() -> Vec<String> {
 
 /// Counts an event.
 pub fn count(counter: Counter) {
-    MODULE.add(counter_index(counter));
+    add(counter_index(counter));
 }
 
 /// Counts a handshake.
 pub fn count_handshake(direction: Direction, handshake: Handshake) {
-    MODULE.add(handshake_index(direction, handshake));
+    add(handshake_index(direction, handshake));
+}
+
+fn add(index: usize) {
+    // A thread that ends may have no storage any more: it counts in a block of its own.
+    if MINE.try_with(|mine| mine.add(index)).is_err() {
+        MODULE.counts().add(index);
+    }
 }
 
 /// Where in Envoy's stats an [`Exporter`] writes.
@@ -208,7 +231,7 @@ pub fn flush(value: impl Fn(Gauge) -> u64) {
 impl Metrics {
     const fn new() -> Self {
         Self {
-            counts: [const { AtomicU64::new(0) }; TOTAL],
+            counts: Mutex::new(Vec::new()),
             exporters: Mutex::new(Exporters {
                 next: 0,
                 registered: Vec::new(),
@@ -216,10 +239,15 @@ impl Metrics {
         }
     }
 
-    fn add(&self, index: usize) {
-        if let Some(count) = self.counts.get(index) {
-            count.fetch_add(1, Relaxed);
-        }
+    /// Counts of one thread.
+    fn counts(&self) -> Arc<Counts> {
+        let counts = Arc::new(Counts([const { AtomicU64::new(0) }; TOTAL]));
+        self.all_counts().push(Arc::clone(&counts));
+        counts
+    }
+
+    fn all_counts(&self) -> MutexGuard<'_, Vec<Arc<Counts>>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn register(&self, exporter: Box<dyn Exporter>, scope: Scope) -> u64 {
@@ -242,12 +270,18 @@ impl Metrics {
         let Some((_, exporter)) = exporters.registered.first() else {
             return;
         };
-        for (index, count) in self.counts.iter().enumerate() {
-            match count.swap(0, Relaxed) {
+        let mut all = self.all_counts();
+        // Whoever has ended counts no more: after this its block is empty.
+        let ended: Vec<_> = all.iter().map(|one| Arc::strong_count(one) == 1).collect();
+        for index in 0..TOTAL {
+            let of = |one: &Arc<Counts>| one.0.get(index).map_or(0, |count| count.swap(0, Relaxed));
+            match all.iter().map(of).sum() {
                 0 => {}
                 value => exporter.add(index, value),
             }
         }
+        let mut ended = ended.into_iter();
+        all.retain(|_| !ended.next().unwrap_or_default());
         for (index, (gauge, _)) in GAUGES.iter().enumerate() {
             exporter.set(index, value(*gauge));
         }

@@ -59,15 +59,22 @@ impl Slot {
 
     fn prove(&self, prover: &Prover, filter: *mut c_void, claims: Option<Claims>) -> u32 {
         let exchange = EnvoyExchange(filter);
+        let mut attempt = take(&mut self.state.borrow_mut().attempt);
+        let step = prover.request(&exchange, &mut attempt, claims);
+        if step == Step::Answered {
+            // An answer may have destroyed the filter: nothing of the slot is used after it. Envoy 1.40 defers
+            // that until the hook has returned, and does not promise it.
+            return STOP;
+        }
         let mut state = self.state.borrow_mut();
-        match prover.request(&exchange, &mut state.attempt, claims) {
-            Step::Continue => CONTINUE,
-            Step::Answered => STOP,
+        state.attempt = attempt;
+        match step {
             Step::Wait { until } => {
                 let waiter = Box::new(Waiter::new(filter, self));
                 state.place = Some(waiting::park(prover.cluster, waiter, until));
                 STOP_ALL
             }
+            Step::Continue | Step::Answered => CONTINUE,
         }
     }
 
@@ -83,7 +90,10 @@ impl Slot {
         let step = attempt(|| {
             let mut attempt = take(&mut self.state.borrow_mut().attempt);
             let step = prover.resume(&exchange, &mut attempt);
-            self.state.borrow_mut().attempt = attempt;
+            // After an answer the slot may be gone, as in `prove`.
+            if step != Step::Answered {
+                self.state.borrow_mut().attempt = attempt;
+            }
             step
         });
         match step {

@@ -47,7 +47,8 @@ impl Parked for Waiter {
 
     fn resume(&self) {
         // SAFETY: as for `has_connection`; `resume` runs on the worker, before anything else could
-        // have destroyed the filter.
+        // have destroyed the filter. What it calls may destroy it: it uses nothing of the slot afterwards, so
+        // that it does not depend on Envoy 1.40's deferring that until the hook has returned.
         unsafe { &*self.slot }.resume(self.filter);
     }
 }

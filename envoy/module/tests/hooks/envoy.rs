@@ -69,6 +69,8 @@ pub struct Stream {
     pub headers: RefCell<HashMap<String, String>>,
     pub continued: Cell<u32>,
     pub answered: Cell<u32>,
+    /// The module's filter, which an answer destroys.
+    pub filter: Cell<Option<*const c_void>>,
     pub attributes: RefCell<HashMap<u32, u64>>,
 }
 
@@ -247,7 +249,12 @@ callbacks! {
     envoy_dynamic_module_callback_http_send_response(
         stream: *mut c_void, status: u32, _headers: *const c_void, _count: usize, _body: Buffer,
         _details: Buffer) {
-        this::<Stream>(stream).answered.set(status);
+        let stream = this::<Stream>(stream);
+        stream.answered.set(status);
+        // Envoy 1.40 defers this. The module must not need it.
+        if let Some(filter) = stream.filter.take() {
+            crate::exports::http_destroy(filter);
+        }
     }
     envoy_dynamic_module_callback_http_get_upstream_connection_id(stream: *mut c_void) -> u64 {
         this::<Stream>(stream).connection.get()

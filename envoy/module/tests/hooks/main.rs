@@ -211,3 +211,35 @@ fn the_thread_hands_over_what_was_counted() {
     assert!(counted());
     network_config_destroy(config);
 }
+
+#[test]
+fn an_answer_may_destroy_its_filter_at_once() {
+    let module = Module::load();
+    let malformed = [("authorization", "Bearer two words")];
+    let waiting = [("authorization", "Bearer token")];
+    for (config, headers, status) in [
+        ("{}", malformed, 400),
+        (r#"{"max_wait": "1s"}"#, waiting, 503),
+        (
+            r#"{"allow": {"hosts": ["a.demo"]}, "not_allowed": "refuse"}"#,
+            waiting,
+            403,
+        ),
+    ] {
+        let config = Buffer::of(config.as_bytes());
+        let config = http_config_new(null_mut(), Buffer::of(b"prover"), config);
+        let stream = Box::new(Stream::default());
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        stream.headers.borrow_mut().extend(headers);
+        let filter = http_new(config, pointer(&*stream));
+        stream.filter.set(Some(filter));
+        if http_request(pointer(&*stream), filter, true) == 4 {
+            std::thread::sleep(std::time::Duration::from_millis(1_100));
+            http_scheduled(pointer(&*stream), filter, 0);
+        }
+        assert_eq!(stream.answered.get(), status);
+        assert!(stream.filter.get().is_none());
+        http_config_destroy(config);
+    }
+    drop(module);
+}
