@@ -39,6 +39,15 @@ pub struct Generation {
     connections: Arc<Connections>,
 }
 
+/// Programs renew a certificate at half of its life: a connection that lives longer may outlive it.
+fn outlived(config: &Config, validity: &Range<u64>) -> Option<String> {
+    let bound = config.max_connection_duration?.as_secs();
+    let half = validity.end.saturating_sub(validity.start) / 2;
+    (half < bound).then(|| {
+        format!("max_connection_duration: {bound}s are longer than half of the certificate's life, {half}s")
+    })
+}
+
 enum Role {
     Server(Arc<ServerConfig>),
     Client {
@@ -63,6 +72,8 @@ impl Generation {
         let key = Arc::new(certified_key(contents, &provider)?);
         let validity = validity(&key)?;
         let material = Material::read(config, contents)?;
+        let mut warnings = material.warnings.clone();
+        warnings.extend(outlived(config, &validity));
         let crls_end = contents.crls.iter().map(|pem| end_of(pem)).collect();
         let (role, recheck) = match direction {
             Direction::Downstream => server(config, provider, key, &material)?,
@@ -73,7 +84,7 @@ impl Generation {
             recheck,
             validity,
             crls_end,
-            warnings: material.warnings,
+            warnings,
             connections: Arc::default(),
         })
     }
@@ -253,4 +264,24 @@ fn alpn(config: &Config) -> Vec<Vec<u8>> {
         .iter()
         .map(|name| name.clone().into_bytes())
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_on_connections_that_is_longer_than_half_of_the_certificates_life_is_a_warning() {
+        let warning = |bound: &str, life: u64| {
+            let json = format!(
+                r#"{{"identity": {{"certificate_chain": "a", "private_key": "b"}}, "peer": {{"ca": "c"}} {bound}}}"#
+            );
+            let config = Config::parse(json.as_bytes(), Direction::Downstream).unwrap();
+            outlived(&config, &(1_000..1_000 + life))
+        };
+        let bounded = r#", "max_connection_duration": "600s""#;
+        assert_eq!(warning("", 10), None);
+        assert_eq!(warning(bounded, 1_200), None);
+        assert!(warning(bounded, 1_199).unwrap().contains("599s"));
+    }
 }

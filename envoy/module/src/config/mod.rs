@@ -7,6 +7,7 @@ mod section;
 pub mod tls;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use section::Mistakes;
 use section::{Section, read_object};
@@ -34,6 +35,8 @@ pub struct Config {
     pub tls: Tls,
     /// Whether files that are not there yet are waited for, with every handshake refused meanwhile.
     pub await_files: bool,
+    /// What Envoy bounds the life of connections to, for a warning when a certificate lives shorter.
+    pub max_connection_duration: Option<Duration>,
 }
 
 /// Files that hold the own certificate and its key.
@@ -56,11 +59,13 @@ impl Config {
             let peer = Peer::read(&mut config.section("peer"), direction);
             let tls = Tls::read(&mut config.section("tls"), direction);
             let await_files = config.value("await_files", "true or false");
+            let max_connection_duration = prover::seconds(config, "max_connection_duration");
             Some(Self {
                 identity: identity?,
                 peer,
                 tls,
                 await_files: await_files.unwrap_or(false),
+                max_connection_duration,
             })
         })
     }

@@ -161,18 +161,19 @@ impl Claims {
 }
 
 fn duration(config: &mut Section<'_>, key: &str, default: Duration) -> Duration {
+    seconds(config, key).unwrap_or(default)
+}
+
+/// A number of seconds, if there is one.
+pub(super) fn seconds(config: &mut Section<'_>, key: &str) -> Option<Duration> {
     let expected = "seconds, from `1s` to `3600s`";
-    let Some(text) = config.value::<String>(key, expected) else {
-        return default;
-    };
-    let seconds = text
-        .strip_suffix('s')
-        .and_then(|number| number.parse::<u64>().ok());
-    if let Some(seconds @ 1..=3600) = seconds {
-        return Duration::from_secs(seconds);
+    let text = config.value::<String>(key, expected)?;
+    let number = text.strip_suffix('s').and_then(|text| text.parse().ok());
+    if let Some(seconds @ 1..=3600) = number {
+        return Some(Duration::from_secs(seconds));
     }
     config.mistake(key, &format!("expected {expected}"));
-    default
+    None
 }
 
 #[cfg(test)]
