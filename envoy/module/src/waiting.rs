@@ -7,6 +7,7 @@
 //! never connects costs its neighbours nothing; the passing of time alone looks at all.
 
 use std::cell::RefCell;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -219,7 +220,14 @@ impl Drop for Place {
             (left, state.waiting.is_empty())
         };
         if empty {
-            MINE.with_borrow_mut(|mine| mine.remove(&self.cluster));
+            MINE.with_borrow_mut(|mine| {
+                // A place outlives its wait, and by now others may wait in another queue.
+                if let Entry::Occupied(entry) = mine.entry(self.cluster)
+                    && Arc::ptr_eq(entry.get(), &self.queue)
+                {
+                    entry.remove();
+                }
+            });
         } else if left.is_some_and(|left| left.alarmed) {
             // Its event is lost with it: another one has to carry the alarm.
             self.queue.wake();

@@ -182,3 +182,19 @@ fn all_that_a_connection_serves_go_on_in_one_sweep() {
     sweep(cluster);
     assert!(served.iter().all(|(one, _)| count(&one.resumed) == 1));
 }
+
+#[test]
+fn a_request_that_has_been_served_leaves_those_alone_that_wait_after_it() {
+    let cluster = Cluster::another();
+    let ((served, first), (_gone, second)) = (wait_for(cluster, 60), wait_for(cluster, 60));
+    served.connected.store(true, Relaxed);
+    sweep(cluster);
+    assert_eq!(count(&served.resumed), 1);
+    // Nobody waits any more: the queue goes. The request that was served keeps its place to its end.
+    drop(second);
+    let (waiting, _place) = wait_for(cluster, 60);
+    drop(first);
+    waiting.connected.store(true, Relaxed);
+    sweep(cluster);
+    assert_eq!(count(&waiting.resumed), 1);
+}
