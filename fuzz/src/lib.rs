@@ -8,13 +8,16 @@ pub mod driver;
 pub mod seeds;
 pub mod targets;
 
-// The verifier that the core's tests use: it gathers, decides and remembers as the filter does.
+// The host in memory that the core's tests use.
 #[allow(
     dead_code,
     reason = "shared with the tests of the core, which use more of it"
 )]
 #[path = "../../tests/common/judge.rs"]
 pub(crate) mod judge;
+
+#[path = "../../tests/common/host_map.rs"]
+mod host_map;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]

@@ -2,9 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tls_session_binding::certificate::{
-    CertificateEncoding, CertificateThumbprint, ClientCertificate,
-};
+use tls_session_binding::certificate::{CertificateEncoding, ClientCertificate};
+use tls_session_binding::digest::CertificateThumbprint;
 use tls_session_binding::limits::{MAX_CERTIFICATE_BYTES, MAX_RSA_BITS, MIN_RSA_BITS};
 use tls_session_binding::public_key::{KeyKind, PublicKey};
 

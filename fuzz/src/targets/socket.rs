@@ -15,8 +15,8 @@ use tls_session_binding_client::signer::Signer;
 use tls_session_binding_module::config::Direction;
 use tls_session_binding_module::downstream::CONNECTIONS;
 use tls_session_binding_module::endpoint::Endpoint;
-use tls_session_binding_module::rotation::Alarm;
 use tls_session_binding_module::open::Wake;
+use tls_session_binding_module::rotation::Alarm;
 use tls_session_binding_module::socket::{Close, Host, Io, Socket};
 
 const ID: u64 = 7;
