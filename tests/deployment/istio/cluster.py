@@ -78,7 +78,7 @@ class Cluster(contextlib.ExitStack):
     def start_api_server(self):
         for name in ("etcd", "api-server", "istiod"):
             (self.directory / name).mkdir()
-        etcd = ["--data-dir", self.directory / "etcd", "--unsafe-no-fsync", "--log-level", "error"]
+        etcd = ["--data-dir", self.directory / "etcd", "--unsafe-no-fsync", "--log-level", "warn"]
         self.run_always("etcd", *etcd)
         key, public = self.directory / "service-account.key", self.directory / "service-account.pub"
         openssl("genrsa", "-out", key, "2048")
