@@ -102,9 +102,9 @@ async fn a_response_that_is_complete_by_its_framing_passes_however_the_connectio
     let stack = Stack::ingress().await?;
     let server = ForeignServer::start(&stack, &[]).await?;
     let module = egress_http1()?;
-    let stock = stock(&module, "http/1.1")?;
+    let own_tls = stock(&module, "http/1.1")?;
     let module = sidecar(&stack, "module", module, server.port).await?;
-    let stock = sidecar(&stack, "stock", stock, server.port).await?;
+    let own_tls = sidecar(&stack, "stock", own_tls, server.port).await?;
     let whole = Some(BODY.repeat(10));
     for framing in ["length", "chunked"] {
         for end in BAD_ENDS.into_iter().chain(["notify"]) {
@@ -115,7 +115,7 @@ async fn a_response_that_is_complete_by_its_framing_passes_however_the_connectio
                 }
                 // After a reset Envoy's own socket may throw away what came before.
                 if end != "reset" {
-                    assert_eq!(body(&stock, version, &path).await, whole, "{path}");
+                    assert_eq!(body(&own_tls, version, &path).await, whole, "{path}");
                 }
             }
         }

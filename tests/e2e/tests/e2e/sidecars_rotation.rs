@@ -65,7 +65,7 @@ async fn work(
     Ok(sent)
 }
 
-async fn held(chain: &Chain, renewal: u64) -> Result<Held> {
+fn held(chain: &Chain, renewal: u64) -> Result<Held> {
     let token = chain.token("alice")?;
     Ok(Held { token, renewal })
 }
@@ -78,7 +78,7 @@ async fn renew(chain: &Chain, holds: &watch::Sender<Held>, begun: &AtomicU64) ->
         begun.store(renewal, SeqCst);
         brief::issue(&chain.stack.pki(), "client", LIFE)?;
         until(&chain.egress.envoy, "files.taken", |taken| taken >= renewal).await?;
-        holds.send_replace(held(chain, renewal).await?);
+        holds.send_replace(held(chain, renewal)?);
     }
     // Past the end of the certificate before the last.
     sleep(LIFE / 2 + Duration::from_secs(1)).await;
@@ -90,7 +90,7 @@ async fn rotate_under_load(bootstrap: Bootstrap, protocol: &str) -> Result<()> {
     brief::issue(&stack.pki(), "client", LIFE)?;
     let egress = stack.egress(bootstrap).await?;
     let chain = Arc::new(Chain { stack, egress });
-    let (holds, holding) = watch::channel(held(&chain, 0).await?);
+    let (holds, holding) = watch::channel(held(&chain, 0)?);
     let (begun, stop) = (
         Arc::new(AtomicU64::new(0)),
         Arc::new(AtomicBool::new(false)),

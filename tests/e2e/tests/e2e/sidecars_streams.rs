@@ -1,4 +1,4 @@
-//! What takes long, through both sidecars: event streams and WebSockets (E3, E4).
+//! What takes long, through both sidecars: event streams and `WebSockets`.
 
 use std::time::Duration;
 
@@ -70,7 +70,8 @@ async fn switch(mut stream: TcpStream) -> Result<()> {
         tokio::time::sleep(Duration::from_secs(3)).await;
         stream.write_all(b"done").await?;
     }
-    stream.read(&mut [0; 64]).await?;
+    // Until the other side has what it wants.
+    let _rest = stream.read(&mut [0; 64]).await?;
     Ok(())
 }
 
