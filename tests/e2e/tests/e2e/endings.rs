@@ -106,14 +106,19 @@ async fn a_response_that_is_complete_by_its_framing_passes_however_the_connectio
     let module = sidecar(&stack, "module", module, server.port).await?;
     let own_tls = sidecar(&stack, "stock", own_tls, server.port).await?;
     let whole = Some(BODY.repeat(10));
+    let mut lost = 0;
     for framing in ["length", "chunked"] {
         for end in BAD_ENDS.into_iter().chain(["notify"]) {
             let path = format!("/{framing}/{end}");
             for version in [HttpVersion::Http1, HttpVersion::Http2] {
                 for _ in 0..TIMES {
-                    assert_eq!(body(&module, version, &path).await, whole, "{path}");
+                    let body = body(&module, version, &path).await;
+                    // After a reset the kernel may throw away what nobody has read yet: nothing, never a part.
+                    let thrown_away = end == "reset" && body.is_none();
+                    assert!(thrown_away || body == whole, "{path}: {body:?}");
+                    lost += u64::from(thrown_away);
                 }
-                // After a reset Envoy's own socket may throw away what came before.
+                // Envoy's own socket may throw away more.
                 if end != "reset" {
                     assert_eq!(body(&own_tls, version, &path).await, whole, "{path}");
                 }
@@ -124,7 +129,7 @@ async fn a_response_that_is_complete_by_its_framing_passes_however_the_connectio
         body(&module, HttpVersion::Http1, "/close/notify").await,
         whole
     );
-    assert_eq!(settled(&module.envoy, "responses.truncated").await?, 0);
+    assert!(settled(&module.envoy, "responses.truncated").await? <= lost);
     Ok(())
 }
 
