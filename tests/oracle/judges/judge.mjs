@@ -1,14 +1,14 @@
 // Judges the published vectors with jose and Node's X.509. It shares nothing with the verifier but the specification.
 //
-// Arguments: proofs.json, exceptions.json. Rules by path and encodings of the host are this filter's own: such cases are
-// left out, and counted.
+// Arguments: proofs.json, exceptions.json. Rules by path and what the host says are this filter's own: such cases are left
+// out, and counted.
 
 import { createHash, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { compactVerify } from "jose";
 
 const LABEL = "EXPORTER-oauth-tls-session-bound";
-const OWN = ["rules", "exporter", "client_certificate"];
+const OWN = ["rules", "exporter", "client_certificate", "confirmation", "tokens_elsewhere", "client_authority"];
 const RSA = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 
 class Refused extends Error {
@@ -116,7 +116,8 @@ async function verifyProof(proof, { config, now, request, connection }, token, t
   const [header, claims] = [members(parts[0], "invalid_proof"), members(parts[1], "invalid_proof")];
   demand(isProofType(header) && !["crit", "b64", "zip", "enc", "cty", "jwk"].some((name) => name in header));
   demand(header["x5t#S256"] === thumbprint);
-  const algorithms = fitting(key).filter((name) => (config.algorithms ?? [name]).includes(name));
+  const same = (name) => (name === "Ed25519" ? "EdDSA" : name);
+  const algorithms = fitting(key).filter((name) => (config.algorithms ?? [name]).map(same).includes(same(name)));
   demand(algorithms.includes(header.alg));
   demand(claims.ath === sha256(token) && claims.ekm === connection.exporter);
   const [age, tolerance] = [config.max_proof_age ?? "300s", config.clock_tolerance ?? "30s"].map((text) => parseInt(text));
@@ -158,7 +159,7 @@ async function judge(testCase) {
   const key = keyOf(certificate, now);
   if (!session) return "certificate_bound";
   demand(proofs.length === 1, "use_session_binding");
-  demand(request.path !== "");
+  demand(request.path !== "" || request.method === "CONNECT", null, 400);
   await verifyProof(proofs[0], testCase, token, thumbprint, key);
   return "session_bound";
 }

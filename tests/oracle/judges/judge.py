@@ -1,7 +1,7 @@
 """Judges the published vectors with PyJWT and pyOpenSSL. It shares nothing with the verifier but the specification.
 
-Arguments: proofs.json, exceptions.json. Rules by path and encodings of the host are this filter's own: such cases are
-left out, and counted.
+Arguments: proofs.json, exceptions.json. Rules by path and what the host says are this filter's own: such cases are left
+out, and counted.
 """
 
 import base64
@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from OpenSSL import crypto
 
 LABEL = "EXPORTER-oauth-tls-session-bound"
-OWN = {"rules", "exporter", "client_certificate"}
+OWN = {"rules", "exporter", "client_certificate", "confirmation", "tokens_elsewhere", "client_authority"}
 RSA = {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512"}
 WINDOW = {"max_proof_age": "300s", "clock_tolerance": "30s"}
 
@@ -117,7 +117,9 @@ def verify_proof(proof, case, token, thumbprint, key, fitting):
     header, claims = members(parts[0], "invalid_proof"), members(parts[1], "invalid_proof")
     demand(is_proof_type(header) and not {"crit", "b64", "zip", "enc", "cty", "jwk"} & header.keys())
     demand(header.get("x5t#S256") == thumbprint)
-    demand(header.get("alg") in fitting & set(config.get("algorithms", fitting)))
+    names = {"Ed25519": "EdDSA"}
+    allowed = {names.get(name, name) for name in config.get("algorithms", fitting)}
+    demand(header.get("alg") in fitting and names.get(header["alg"], header["alg"]) in allowed)
     demand(claims.get("ath") == base64url(hashlib.sha256(token.encode()).digest()))
     demand(claims.get("ekm") == case["connection"]["exporter"])
     age, tolerance = (int(config.get(key, default)[:-1]) for key, default in WINDOW.items())
@@ -128,7 +130,7 @@ def verify_proof(proof, case, token, thumbprint, key, fitting):
     demand(claims.get("htm", request["method"]) == request["method"])
     demand("htu" not in claims or same_target(claims["htu"], request))
     demand("jti" not in claims or (isinstance(claims["jti"], str) and 1 <= len(claims["jti"]) <= 256))
-    algorithm = jwt.get_algorithm_by_name({"Ed25519": "EdDSA"}.get(header["alg"], header["alg"]))
+    algorithm = jwt.get_algorithm_by_name(names.get(header["alg"], header["alg"]))
     demand(algorithm.verify(f"{parts[0]}.{parts[1]}".encode(), key, decode(parts[2], "invalid_proof")))
 
 
@@ -155,7 +157,7 @@ def judge(case):
     key, fitting = key_of(certificate, case["now"])
     if session:
         demand(proofs, "use_session_binding")
-        demand(case["request"]["path"])
+        demand(case["request"]["path"] or case["request"]["method"] == "CONNECT", None, 400)
         verify_proof(proofs[0], case, token, thumbprint, key, fitting)
     return "session_bound" if session else "certificate_bound"
 
