@@ -163,7 +163,11 @@ fn request(situation: &Situation) -> Vec<u8> {
         .proof
         .iter()
         .map(|value| ("Session-Binding-Proof", value));
-    for (name, value) in single.into_iter().chain(tokens).chain(proofs) {
+    let others = situation
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value));
+    for (name, value) in single.into_iter().chain(tokens).chain(proofs).chain(others) {
         request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
     }
     request.extend(b"\r\n");
