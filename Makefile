@@ -125,9 +125,11 @@ PROMETHEUS := target/prometheus/usr/bin/prometheus
 .PHONY: mesh control-plane-tools istio
 CONTROL_PLANES := tests/deployment/istio/control-planes
 
+MESH_TESTS ?= istio.test_requests istio.test_statistics istio.test_schemas istio.test_admission istio.test_gateway \
+	istio.test_neighbours istio.test_changes istio.test_registry istio.test_rotation
+
 mesh: control-plane-tools build istio $(DEPLOYMENT) $(PROMETHEUS) ## Run the manifests under a real istiod, agent and API server (root; Go, iptables; ten minutes to build, once)
-	$(DEPLOYMENT_TEST) istio.test_requests istio.test_statistics istio.test_schemas istio.test_admission istio.test_gateway istio.test_neighbours \
-		istio.test_changes istio.test_registry istio.test_rotation
+	$(DEPLOYMENT_TEST) $(MESH_TESTS)
 
 istio: | control-plane-tools
 	tests/deployment/build.sh $(CONTROL_PLANES)/kubernetes etcd=go.etcd.io/etcd/server/v3 \
