@@ -165,6 +165,11 @@ class Gateway:
         with self.namespace.entered():
             return stack.get(f"http://{file.read_text().strip()}{path}")
 
+    def stat(self, name):
+        """The sum of the statistics of that name, of the gateway's listeners where it is a listener's."""
+        own = re.compile(rf"^(?:listener\..*_{PORT}\.)?{re.escape(name)}: (\d+)$", re.MULTILINE)
+        return sum(map(int, own.findall(self.admin(f"/stats?filter={name.rpartition('.')[2]}"))))
+
     def configuration(self):
         """The listeners and routes that Envoy has from Envoy Gateway; the order in which it tells them means nothing."""
         routes = json.loads(self.admin("/config_dump?resource=dynamic_route_configs")).get("configs", [])
