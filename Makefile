@@ -293,7 +293,7 @@ CARGO_MUTANTS_VERSION := 27.1.0
 
 mutants: $(CARGO_MUTANTS) ## Change the core in every small way and see that a test notices (an hour or two): make mutants SHARD=1/4
 	$(CARGO_MUTANTS) mutants --package tls-session-binding --file 'src/*.rs' --file 'src/cache/*.rs' --exclude src/limits.rs \
-		$(if $(SHARD),--shard $(SHARD) --sharding round-robin) --output target/mutants -- --lib --test core
+		$(if $(SHARD),--shard $(SHARD) --sharding round-robin) --output target/mutants -- --test core
 
 $(CARGO_MUTANTS): | tools
 	cargo install cargo-mutants --version $(CARGO_MUTANTS_VERSION) --locked --quiet --root target/tools

@@ -22,5 +22,6 @@ mod mutation;
 mod properties;
 mod published;
 mod run;
+mod units;
 mod vectors;
 mod wycheproof;
