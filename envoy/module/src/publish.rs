@@ -81,54 +81,69 @@ pub fn is_over(connection: u64) -> bool {
 
 /// Publishes the facts of a connection whose handshake is done.
 ///
-/// A connection of another transport socket has none, and gets nothing: the verifier then refuses
-/// as it must, because its host says nothing.
+/// Every key is set, also one that has nothing to say: what another filter has set before would be
+/// believed. A connection of another transport socket has no facts, so all its values are empty: the verifier
+/// then refuses as it must, because its host says nothing.
 ///
 /// # Errors
 /// The first value that could not be set; the connection must not be used.
 pub fn publish(filter: &dyn FilterState) -> Result<(), Unpublished> {
-    let Some(facts) = CONNECTIONS.recall(filter.connection_id()) else {
-        return Ok(());
-    };
-    set(filter, EXPORTER, facts.exporter.to_base64url())?;
-    set(filter, TLS_VERSION, facts.version)?;
-    set(filter, CIPHER_SUITE, facts.cipher_suite)?;
-    set(filter, SERVER_NAME, &facts.server_name)?;
-    set(filter, RESUMED, facts.resumed.to_string())?;
-    publish_certificate(filter, &facts)
-}
-
-fn set(
-    filter: &dyn FilterState,
-    key: &'static str,
-    value: impl AsRef<[u8]>,
-) -> Result<(), Unpublished> {
-    if filter.set(key, value.as_ref()) {
-        Ok(())
-    } else {
-        Err(Unpublished(key))
+    let facts = CONNECTIONS.recall(filter.connection_id());
+    for (key, value) in values(facts.as_deref()) {
+        if !filter.set(key, value.as_bytes()) {
+            return Err(Unpublished(key));
+        }
     }
+    Ok(())
 }
 
-fn publish_certificate(filter: &dyn FilterState, facts: &Downstream) -> Result<(), Unpublished> {
-    let Some(der) = facts.certificate.as_deref() else {
-        return set(filter, CLIENT_CERTIFICATE, NOT_PRESENTED);
-    };
-    set(filter, CLIENT_CERTIFICATE, STANDARD.encode(der))?;
+/// A value for each key.
+fn values(facts: Option<&Downstream>) -> [(&'static str, String); 11] {
+    let of_handshake = |value: fn(&Downstream) -> String| facts.map(value).unwrap_or_default();
+    let der = facts.and_then(|facts| facts.certificate.as_deref());
     // Verified in the handshake, so it can be read.
-    let Ok(certificate) = Certificate::of_der(der) else {
-        return Ok(());
-    };
-    let thumbprint = certificate.thumbprint().to_base64url();
-    set(
-        filter,
-        SPIFFE_ID,
-        certificate.spiffe_id().map_or("", SpiffeId::as_str),
-    )?;
-    set(filter, DNS_NAMES, certificate.dns_names().join(","))?;
-    set(filter, SUBJECT, certificate.subject())?;
-    set(filter, THUMBPRINT, thumbprint)?;
-    set(filter, FORWARDED, forwarded(der, &certificate))
+    let certificate = der.and_then(|der| Certificate::of_der(der).ok());
+    let of_certificate =
+        |value: fn(&Certificate) -> String| certificate.as_ref().map(value).unwrap_or_default();
+    [
+        (
+            EXPORTER,
+            of_handshake(|facts| facts.exporter.to_base64url()),
+        ),
+        (CLIENT_CERTIFICATE, of_handshake(client_certificate)),
+        (TLS_VERSION, of_handshake(|facts| facts.version.to_owned())),
+        (
+            CIPHER_SUITE,
+            of_handshake(|facts| facts.cipher_suite.to_owned()),
+        ),
+        (SERVER_NAME, of_handshake(|facts| facts.server_name.clone())),
+        (RESUMED, of_handshake(|facts| facts.resumed.to_string())),
+        (SPIFFE_ID, of_certificate(spiffe_id)),
+        (DNS_NAMES, of_certificate(|leaf| leaf.dns_names().join(","))),
+        (SUBJECT, of_certificate(|leaf| leaf.subject().to_owned())),
+        (
+            THUMBPRINT,
+            of_certificate(|leaf| leaf.thumbprint().to_base64url()),
+        ),
+        (
+            FORWARDED,
+            der.zip(certificate.as_ref())
+                .map(|(der, leaf)| forwarded(der, leaf))
+                .unwrap_or_default(),
+        ),
+    ]
+}
+
+fn client_certificate(facts: &Downstream) -> String {
+    facts.certificate.as_ref().map_or_else(
+        || String::from_utf8_lossy(NOT_PRESENTED).into_owned(),
+        |der| STANDARD.encode(der),
+    )
+}
+
+fn spiffe_id(certificate: &Certificate) -> String {
+    let id = certificate.spiffe_id().map_or("", SpiffeId::as_str);
+    id.to_owned()
 }
 
 /// The element that Envoy itself would put into `x-forwarded-client-cert`.

@@ -4,6 +4,20 @@ use std::collections::HashMap;
 use super::*;
 use crate::testing::{Authority, Ends, Says, handshake};
 
+const KEYS: [&str; 11] = [
+    EXPORTER,
+    CLIENT_CERTIFICATE,
+    TLS_VERSION,
+    CIPHER_SUITE,
+    SERVER_NAME,
+    RESUMED,
+    SPIFFE_ID,
+    DNS_NAMES,
+    SUBJECT,
+    THUMBPRINT,
+    FORWARDED,
+];
+
 #[derive(Default)]
 struct State(u64, RefCell<HashMap<String, String>>);
 
@@ -68,12 +82,21 @@ fn a_client_without_certificate_is_published_as_having_none() {
     CONNECTIONS.remember(5, facts);
     let values = published(5);
     assert_eq!(values[CLIENT_CERTIFICATE], "none");
-    assert!(!values.contains_key(SPIFFE_ID) && !values.contains_key(FORWARDED));
+    for key in [SPIFFE_ID, DNS_NAMES, SUBJECT, THUMBPRINT, FORWARDED] {
+        assert_eq!(values[key], "", "{key}");
+    }
+    assert_eq!(values.len(), KEYS.len());
 }
 
 #[test]
-fn nothing_is_published_of_a_connection_that_is_not_known() {
-    assert!(published(6).is_empty());
+fn no_value_of_another_filter_is_left_to_a_connection_that_is_not_known() {
+    let values = published(404);
+    for key in KEYS {
+        assert_eq!(values[key], "", "{key}");
+    }
+    for key in KEYS {
+        assert_eq!(publish(&Taken(404, key)), Err(Unpublished(key)));
+    }
 }
 
 #[test]
@@ -106,15 +129,15 @@ fn the_filter_has_a_name_and_nothing_to_configure() {
 }
 
 /// Another filter has set this key for good.
-struct Taken(&'static str);
+struct Taken(u64, &'static str);
 
 impl FilterState for Taken {
     fn connection_id(&self) -> u64 {
-        6
+        self.0
     }
 
     fn set(&self, key: &str, _value: &[u8]) -> bool {
-        key != self.0
+        key != self.1
     }
 }
 
@@ -123,20 +146,8 @@ fn whichever_value_another_filter_holds_it_is_no_connection_to_use() {
     let ends = Ends::new();
     let (_, server) = handshake(&ends.client, &ends.server);
     CONNECTIONS.remember(6, Downstream::of(&server).unwrap());
-    for key in [
-        EXPORTER,
-        CLIENT_CERTIFICATE,
-        TLS_VERSION,
-        CIPHER_SUITE,
-        SERVER_NAME,
-        RESUMED,
-        SPIFFE_ID,
-        DNS_NAMES,
-        SUBJECT,
-        THUMBPRINT,
-        FORWARDED,
-    ] {
-        assert_eq!(publish(&Taken(key)), Err(Unpublished(key)));
+    for key in KEYS {
+        assert_eq!(publish(&Taken(6, key)), Err(Unpublished(key)));
     }
     CONNECTIONS.forget(6);
 }
