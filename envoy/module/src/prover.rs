@@ -16,7 +16,7 @@ use crate::config::Mistakes;
 use crate::config::prover::{Claims, ProverConfig, Unproved};
 use crate::metrics::{Counter, count};
 use crate::upstream;
-use crate::waiting::Cluster;
+use crate::waiting::{self, Cluster};
 
 mod attempt;
 mod exchange;
@@ -75,6 +75,10 @@ impl Prover {
                 .for_each(crate::demand::panic_if_asked);
         });
         attempt.number = exchange.attempts();
+        if attempt.number.is_some_and(|number| number > 1) {
+            // An earlier attempt that still waits is to give way at once.
+            waiting::wake(self.cluster);
+        }
         attempt.find(exchange);
         upstream::end_what_is_over();
         match self.token_to_prove(exchange) {
@@ -97,10 +101,13 @@ impl Prover {
         }
     }
 
-    /// The request has its connection, or has waited too long.
+    /// The request has its connection, has waited too long, or has made a further attempt.
     pub fn resume(&self, exchange: &dyn Exchange, attempt: &mut Attempt) -> Step {
         attempt.find(exchange);
-        if attempt.has_connection(exchange) {
+        if attempt.is_superseded(exchange) {
+            exchange.give_up("superseded");
+            Step::Answered
+        } else if exchange.connection_id().is_some() {
             self.send(exchange, attempt)
         } else {
             refuse(exchange, Refusal::NoConnection)

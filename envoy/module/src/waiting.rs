@@ -1,7 +1,7 @@
 //! Requests that wait for a connection, in the order in which they came: a queue for each cluster and worker.
 //!
 //! Envoy does not tell a filter that its request has got a connection. So whatever may have given one
-//! (a finished handshake, a finished request, the passing of time) wakes a queue. That schedules an
+//! (a finished handshake, a finished request, a further attempt, the passing of time) wakes a queue. That schedules an
 //! event of its oldest request, and this event [`sweep`]s the queue: those that have a connection, or
 //! have waited too long, go on. A sweep gives up after a few that have none, so that a cluster which
 //! never connects costs its neighbours nothing; the passing of time alone looks at all.
@@ -20,8 +20,8 @@ const FURTHER: usize = 12;
 
 /// A request that waits. Only `alarm` is called from other threads than its worker.
 pub trait Parked: Send {
-    /// Whether it has got a connection.
-    fn has_connection(&self) -> bool;
+    /// Whether it need not wait any more: it has got a connection, or cannot get one.
+    fn is_ready(&self) -> bool;
     /// Schedules an event on its worker, which calls [`sweep`] for its cluster.
     fn alarm(&self);
     /// Goes on, with a connection or without.
@@ -122,7 +122,7 @@ pub fn wake_all() {
     });
 }
 
-/// Resumes those on this worker that wait for `cluster` and have a connection, or have waited too long.
+/// Resumes those on this worker that wait for `cluster` and need not any more, or have waited too long.
 pub fn sweep(cluster: Cluster) {
     let Some(queue) = mine(cluster) else { return };
     let now = Instant::now();
@@ -191,7 +191,7 @@ impl Queue {
                 return None;
             };
             look.next = number + 1;
-            if one.until <= now || one.parked.has_connection() {
+            if one.until <= now || one.parked.is_ready() {
                 return state.waiting.remove(&number);
             }
             look.left -= 1;

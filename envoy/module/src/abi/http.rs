@@ -78,9 +78,9 @@ impl Slot {
         }
     }
 
-    pub(super) fn has_connection(&self, filter: *mut c_void) -> bool {
+    pub(super) fn is_ready(&self, filter: *mut c_void) -> bool {
         let attempt = &self.state.borrow().attempt;
-        attempt.has_connection(&EnvoyExchange(filter))
+        attempt.is_ready(&EnvoyExchange(filter))
     }
 
     /// It has waited: for a connection that it has now, or too long.

@@ -33,9 +33,9 @@ impl Waiter {
 }
 
 impl Parked for Waiter {
-    fn has_connection(&self) -> bool {
+    fn is_ready(&self) -> bool {
         // SAFETY: the slot leaves the queue when Envoy destroys the filter, so both are alive.
-        unsafe { &*self.slot }.has_connection(self.filter)
+        unsafe { &*self.slot }.is_ready(self.filter)
     }
 
     fn alarm(&self) {
@@ -46,7 +46,7 @@ impl Parked for Waiter {
     }
 
     fn resume(&self) {
-        // SAFETY: as for `has_connection`; `resume` runs on the worker, before anything else could
+        // SAFETY: as for `is_ready`; `resume` runs on the worker, before anything else could
         // have destroyed the filter. What it calls may destroy it: it uses nothing of the slot afterwards, so
         // that it does not depend on Envoy 1.40's deferring that until the hook has returned.
         unsafe { &*self.slot }.resume(self.filter);

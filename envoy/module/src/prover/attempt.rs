@@ -53,15 +53,15 @@ pub(super) enum Place {
 }
 
 impl Attempt {
-    /// Whether what Envoy tells of the connection is told of this attempt: the connection of a later one,
-    /// which only hedging makes while this one lives, is not its own.
-    fn is_latest(&self, exchange: &dyn Exchange) -> bool {
-        exchange.attempts() == self.number
+    /// Whether what Envoy tells of the connection is told of a later attempt, which only hedging makes while
+    /// this one lives. If this one waited on, it would hold a connection that it cannot use.
+    pub(super) fn is_superseded(&self, exchange: &dyn Exchange) -> bool {
+        exchange.attempts() != self.number
     }
 
-    /// Whether it has its connection, when it has waited for one.
-    pub fn has_connection(&self, exchange: &dyn Exchange) -> bool {
-        exchange.connection_id().is_some() && self.is_latest(exchange)
+    /// Whether it need not wait for its connection any more: it has one, or will never learn which.
+    pub fn is_ready(&self, exchange: &dyn Exchange) -> bool {
+        exchange.connection_id().is_some() || self.is_superseded(exchange)
     }
 
     /// Its connection, when it has one of this module's sockets.
@@ -79,7 +79,7 @@ impl Attempt {
         }
         let id = exchange
             .connection_id()
-            .filter(|_| self.is_latest(exchange));
+            .filter(|_| !self.is_superseded(exchange));
         self.place = match id {
             None => Place::Unknown {
                 _unplaced: Unplaced::new(),

@@ -1,6 +1,8 @@
 mod request;
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use tls_session_binding::base64url;
 use tls_session_binding_client::ExporterValue;
@@ -10,6 +12,7 @@ use super::*;
 use crate::rotation::{self, Tenure};
 use crate::testing::{Ends, handshake};
 use crate::upstream::Upstream;
+use crate::waiting::Parked;
 use request::Request;
 
 const TOKEN: &str = "Bearer token.one";
@@ -225,8 +228,45 @@ fn an_attempt_that_waits_does_not_take_the_connection_of_a_later_one_for_its_own
     request.connection.set(Some(2));
     let step = prover.request(&request, &mut second, None);
     assert_eq!(step, Step::Continue);
-    assert!(!first.has_connection(&request));
     // It gives up alone: the other one lives.
+    assert_eq!(prover.resume(&request, &mut first), Step::Answered);
+    assert_eq!(
+        (request.answered.get(), request.given_up.get()),
+        (None, true)
+    );
+}
+
+#[test]
+fn an_attempt_that_waits_is_woken_by_a_later_one_and_gives_way_at_once() {
+    /// The oldest of those that wait.
+    struct Oldest(Arc<AtomicU32>);
+    impl Parked for Oldest {
+        fn is_ready(&self) -> bool {
+            false
+        }
+        fn alarm(&self) {
+            self.0.fetch_add(1, Relaxed);
+        }
+        fn resume(&self) {}
+    }
+    let (prover, alarms) = (prover(""), Arc::<AtomicU32>::default());
+    let request = Request::on(None, &[("authorization", TOKEN)]);
+    let (mut first, mut second) = (Attempt::default(), Attempt::default());
+    request.attempts.set(Some(1));
+    let step = prover.request(&request, &mut first, None);
+    let Step::Wait { until } = step else {
+        panic!("{step:?}")
+    };
+    let oldest = Box::new(Oldest(Arc::clone(&alarms)));
+    let _place = waiting::park(prover.cluster, oldest, until);
+    assert!(!first.is_ready(&request));
+    assert_eq!(alarms.load(Relaxed), 0);
+    // The later one waits as well: no connection is known, and the first will not learn of any.
+    request.attempts.set(Some(2));
+    let step = prover.request(&request, &mut second, None);
+    assert!(matches!(step, Step::Wait { .. }), "{step:?}");
+    assert_eq!(alarms.load(Relaxed), 1);
+    assert!(first.is_ready(&request) && !second.is_ready(&request));
     assert_eq!(prover.resume(&request, &mut first), Step::Answered);
     assert_eq!(
         (request.answered.get(), request.given_up.get()),

@@ -15,7 +15,7 @@ struct Request {
 struct Waiter(Arc<Request>);
 
 impl Parked for Waiter {
-    fn has_connection(&self) -> bool {
+    fn is_ready(&self) -> bool {
         self.0.looks.fetch_add(1, Relaxed);
         self.0.connected.load(Relaxed)
     }
@@ -101,7 +101,7 @@ fn who_has_left_is_not_resumed() {
 fn a_request_that_ends_others_while_it_is_resumed_does_no_harm() {
     struct Ending(Mutex<Option<Place>>);
     impl Parked for Ending {
-        fn has_connection(&self) -> bool {
+        fn is_ready(&self) -> bool {
             true
         }
         fn alarm(&self) {}

@@ -123,7 +123,7 @@ async fn p04_each_hedged_attempt_carries_the_proof_of_its_connection() -> Result
     let delay = "delay: { fixed_delay: 0.1s, percentage: { numerator: 50 } }";
     let hedge = "hedge_policy: { hedge_on_per_try_timeout: true }
                             retry_policy:
-                              per_try_timeout: 0.02s";
+                              per_try_timeout: 0.002s";
     let changes = [
         ("max_retries: 1024", "max_retries: 1024, max_connections: 8"),
         ("retry_policy:", hedge),
