@@ -1,5 +1,5 @@
 //! `bench` measures everything and writes the figures; `scale` looks at Envoy's memory alone, `sidecars` at both
-//! sidecars alone.
+//! sidecars alone, `dead-cluster` at what a cluster without answer costs another one.
 #![forbid(unsafe_code)]
 
 use std::process::ExitCode;
@@ -9,6 +9,7 @@ use tls_session_binding_bench::proxy::{Credentials, Proxy};
 use tls_session_binding_bench::report::figures::Measured;
 use tls_session_binding_bench::report::{plot, tables, write};
 use tls_session_binding_bench::scale::{Look, Purging, hold, pass_through};
+use tls_session_binding_bench::sidecars::dead;
 use tls_session_binding_bench::{configure, filters, sidecars, tls};
 use tls_session_binding_e2e::{Result, root};
 
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
         Some("bench") => bench(),
         Some("scale") => scale(),
         Some("sidecars") => both_sidecars(),
-        _ => Err("usage: tls-session-binding-bench bench|scale|sidecars".into()),
+        Some("dead-cluster") => dead_cluster(),
+        _ => Err("usage: tls-session-binding-bench bench|scale|sidecars|dead-cluster".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,6 +62,8 @@ fn measure(credentials: &Credentials) -> Result<Measured> {
     drop(proxy);
     eprintln!("both sidecars ..");
     let sidecars = sidecars::measure(credentials, 30)?;
+    eprintln!("a dead cluster beside a healthy one ..");
+    let dead_cluster = dead::measure(credentials, 30)?;
     eprintln!("bringing up the filter ..");
     let configure = configure::measure(credentials, 7)?;
     eprintln!("memory after many connections ..");
@@ -73,6 +77,7 @@ fn measure(credentials: &Credentials) -> Result<Measured> {
         latency,
         sockets,
         sidecars,
+        dead_cluster,
         configure,
         wasm_bytes: std::fs::metadata(root().join(OURS))?.len(),
         memory,
@@ -82,6 +87,15 @@ fn measure(credentials: &Credentials) -> Result<Measured> {
 fn both_sidecars() -> Result<()> {
     let measured = sidecars::measure(&Credentials::make()?, 30)?;
     println!("{}", tables::sidecars(&measured));
+    Ok(())
+}
+
+fn dead_cluster() -> Result<()> {
+    let measured = dead::measure(&Credentials::make()?, 10)?;
+    for (name, median) in measured.medians() {
+        println!("{name} {median:.2}");
+    }
+    println!("dead_cluster_tax {:.3}", measured.tax());
     Ok(())
 }
 

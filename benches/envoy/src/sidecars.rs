@@ -3,6 +3,7 @@
 //! A prover and a filter that only reads stand between: less than they no filter in Wasm can take.
 
 pub mod chain;
+pub mod dead;
 
 use std::collections::BTreeMap;
 use std::thread::sleep;

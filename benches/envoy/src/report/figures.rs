@@ -23,6 +23,8 @@ pub struct Measured {
     pub sockets: tls::Sockets,
     /// Both sidecars.
     pub sidecars: sidecars::Measured,
+    /// A healthy cluster beside one that never answers.
+    pub dead_cluster: sidecars::dead::Measured,
     /// Bringing up a VM.
     pub configure: configure::Times,
     /// Size of the Wasm file, in bytes.
@@ -85,7 +87,7 @@ impl Measured {
     }
 
     /// The figures of both sidecars together.
-    fn figures_of_both(&self) -> [Figure; 2] {
+    fn figures_of_both(&self) -> [Figure; 3] {
         let binding = |way| self.sidecars.ratio(way, Extra::Binding);
         [
             figure(
@@ -99,6 +101,12 @@ impl Measured {
                 "signatures for each pair of token and connection between the sidecars",
                 self.sidecars.signatures_per_pair(),
                 AtMost(1.0),
+            ),
+            figure(
+                "dead_cluster_tax",
+                "a request through a healthy cluster while 3,000 wait for one that never answers a handshake, against without",
+                self.dead_cluster.tax(),
+                AtMost(1.05),
             ),
         ]
     }
@@ -242,6 +250,7 @@ impl Measured {
             push_latency(&mut medians, name, &times.latency);
         }
         medians.extend(self.sidecars.medians());
+        medians.extend(self.dead_cluster.medians());
         medians.push(("filter_ms.configure".to_owned(), self.configure.configure));
         medians.push(("filter_ms.compile".to_owned(), self.configure.compile));
         medians.push(("filter_ms.listen".to_owned(), self.configure.listen));

@@ -183,11 +183,11 @@ impl Chain {
     }
 }
 
-fn to(cluster: &str) -> Value {
+pub(super) fn to(cluster: &str) -> Value {
     json!({ "route": { "cluster": cluster, "host_rewrite_literal": SERVICE } })
 }
 
-fn in_the_clear(name: &str, action: &Value) -> Value {
+pub(super) fn in_the_clear(name: &str, action: &Value) -> Value {
     json!({
         "name": name,
         "address": loopback(),
@@ -220,7 +220,7 @@ fn ingress_listener(kind: Kind, files: &Path) -> Value {
 }
 
 /// `socket` may be nothing, and `filters` none.
-fn cluster(
+pub(super) fn cluster(
     name: &str,
     address: SocketAddr,
     protocol: Protocol,
@@ -256,7 +256,7 @@ fn egress_cluster(kind: Kind, files: &Path, ingress: SocketAddr) -> Value {
         "tls": { "versions": ["1.3"], "alpn": [alpn] },
     });
     let filters = if kind.has_prover() {
-        vec![prover(), codec()]
+        vec![prover(&json!({})), codec()]
     } else {
         vec![codec()]
     };
@@ -264,19 +264,19 @@ fn egress_cluster(kind: Kind, files: &Path, ingress: SocketAddr) -> Value {
     cluster(&kind.name(), ingress, kind.way.between, &socket, &filters)
 }
 
-fn prover() -> Value {
+pub(super) fn prover(configuration: &Value) -> Value {
     json!({
         "name": "prover",
         "typed_config": {
             "@type": format!("{HTTP}.dynamic_modules.v3.DynamicModuleFilter"),
             "dynamic_module_config": module(),
             "filter_name": "prover",
-            "filter_config": { "@type": STRING, "value": "{}" },
+            "filter_config": { "@type": STRING, "value": configuration.to_string() },
         },
     })
 }
 
-fn codec() -> Value {
+pub(super) fn codec() -> Value {
     json!({
         "name": "codec",
         "typed_config": { "@type": format!("{HTTP}.upstream_codec.v3.UpstreamCodec") },
