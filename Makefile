@@ -150,10 +150,16 @@ CYCLONEDX_VERSION := 0.5.9
 reproducible: tools ## Build the filter twice from the commit, in two places, and compare
 	packaging/reproducible.sh
 
-package: reproducible module-release client envoy $(CYCLONEDX) $(DEPLOYMENT) ## Checksums, bills of materials, OCI layouts, manifests: target/package
+package: reproducible module-release client envoy $(CYCLONEDX) $(DEPLOYMENT) ## Checksums, bills of materials, OCI layouts, manifests, Helm chart: target/package
 	packaging/sbom.sh
 	packaging/package.sh
 	$(DEPLOYMENT_TEST) test_packages
+	$(MAKE) --no-print-directory chart
+
+.PHONY: chart
+chart: $(DEPLOYMENT) ## Compare the Helm chart with what kustomize gives (Go; builds both programs in minutes, once)
+	tests/deployment/build.sh tests/deployment/chart helm=helm.sh/helm/v4/cmd/helm kustomize=sigs.k8s.io/kustomize/kustomize/v5
+	$(DEPLOYMENT_TEST) test_chart
 
 image: package ## Build and run the container image here with podman, on an image of this Envoy (root, Debian: podman runc)
 	packaging/image.sh

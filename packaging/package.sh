@@ -12,7 +12,7 @@ for file in "$wasm" "$module"; do
   [ -f "$file" ] || { echo "missing: $file" >&2; exit 1; }
 done
 
-rm -rf "$package"/{oci,oci-compat,module-image,istio,gateway,image,dynamic}
+rm -rf "$package"/{oci,oci-compat,module-image,istio,gateway,image,dynamic,chart}
 cp "$module" "$package/"
 (cd "$package" && sha256sum "$(basename "$module")" >"$(basename "$module").sha256")
 
@@ -23,6 +23,9 @@ module_image=$(packaging/oci.py files "$package/module-image" "$architecture" "$
 # The manifests with the digest of the image: what Istio compares is the manifest's, not the file's.
 cp -r envoy/istio envoy/gateway "$package/"
 find "$package/istio" "$package/gateway" -name '*.yaml' -exec sed -i "s/\"0\{64\}\"/\"${digest#sha256:}\"/; s/:0\.1\.0$/:$version/" {} +
+
+# The same as a Helm chart.
+target/deployment/bin/python packaging/chart.py "$package" "$version" "$package/chart"
 
 # The build context of the container image: the configuration of envoy/ingress.yaml with the paths inside it.
 mkdir "$package/image"

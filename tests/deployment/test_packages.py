@@ -82,6 +82,7 @@ class Packages(unittest.TestCase):
         digest = Layout("oci").digest.removeprefix("sha256:")
         plugins = yaml.safe_load_all((PACKAGE / "istio/verifier/wasm-plugins.yaml").read_text())
         self.assertEqual([plugin["spec"]["sha256"] for plugin in plugins], [digest] * 2)
+        self.assertEqual(yaml.safe_load((PACKAGE / "chart/values.yaml").read_text())["pluginDigest"], digest)
 
     def test_the_layouts_are_the_same_when_made_again(self):
         with tempfile.TemporaryDirectory() as directory:
