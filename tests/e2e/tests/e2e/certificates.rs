@@ -4,11 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rcgen::{
-    CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, Issuer, KeyIdMethod, KeyPair, RevocationReason, RevokedCertParams,
-    SanType, SerialNumber, date_time_ymd,
-};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, SanType, SerialNumber, date_time_ymd};
 use tls_session_binding_client::http::Options;
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::{Outcome, Present, get};
@@ -17,54 +13,25 @@ use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
 
 use crate::chain::{Chain, egress, egress_http1};
 use crate::counts::{settled, until};
+use crate::issuers::{self, authority_of, revocation_list};
 use crate::vocabulary::{HTTP1, HTTP2, Passed, token, try_proof};
 
 const AGENT: &str = "spiffe://demo/agent";
 const REVOKED: u64 = 7;
 
-/// The CA of a stack.
-fn authority(pki: &Path) -> Result<Issuer<'static, KeyPair>> {
-    let mut ca = CertificateParams::default();
-    ca.distinguished_name = DistinguishedName::new();
-    ca.distinguished_name
-        .push(DnType::CommonName, "Session Binding Development CA");
-    let key = fs::read_to_string(pki.join("ca.key"))?;
-    Ok(Issuer::new(ca, KeyPair::from_pem(&key)?))
-}
-
 /// Writes a certificate of the CA, `name`, for a client whose SPIFFE ID is that of the demo's agent,
 /// unless `change` makes it another's.
 fn issue(pki: &Path, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Result<()> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params.subject_alt_names = vec![SanType::URI(AGENT.try_into()?)];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    change(&mut params);
-    let certificate = params.signed_by(&key, &authority(pki)?)?;
-    fs::write(pki.join(format!("{name}.key")), key.serialize_pem())?;
-    Ok(fs::write(
-        pki.join(format!("{name}.pem")),
-        certificate.pem(),
-    )?)
+    let id = SanType::URI(AGENT.try_into()?);
+    issuers::issue(pki, &authority_of(pki)?, name, |params| {
+        params.subject_alt_names = vec![id];
+        change(params);
+    })
 }
 
 fn revoke(pki: &Path, serial: u64) -> Result<()> {
-    let revoked = RevokedCertParams {
-        serial_number: SerialNumber::from(serial),
-        revocation_time: date_time_ymd(2026, 1, 1),
-        reason_code: Some(RevocationReason::KeyCompromise),
-        invalidity_date: None,
-    };
-    let list = CertificateRevocationListParams {
-        this_update: date_time_ymd(2026, 1, 1),
-        next_update: date_time_ymd(2100, 1, 1),
-        crl_number: SerialNumber::from(1),
-        issuing_distribution_point: None,
-        revoked_certs: vec![revoked],
-        key_identifier_method: KeyIdMethod::Sha256,
-    };
-    let list = list.signed_by(&authority(pki)?)?;
-    Ok(fs::write(pki.join("crl.pem"), list.pem()?)?)
+    let list = revocation_list(&authority_of(pki)?, serial)?;
+    Ok(fs::write(pki.join("crl.pem"), list)?)
 }
 
 /// Clients by the reason for which they are refused.

@@ -4,10 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
-};
+use rcgen::{KeyUsagePurpose, SanType};
 use serde_json::Value;
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::{Present as _, get};
@@ -15,11 +12,22 @@ use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::raw::RawConnection;
 use tls_session_binding_e2e::stack::{Bootstrap, Files, Stack};
 
+use crate::issuers::{self, Authority, authority_of, new_authority};
 use crate::vocabulary::HTTP1;
 
 const DOMAINS: [&str; 2] = ["a", "b"];
 
-/// A listener of stock Envoy with `envoy.tls.cert_validator.spiffe`, for the same two domains.
+/// Stock Envoy's own validator of SPIFFE IDs, for the same two domains.
+const VALIDATOR: &str = r#"
+                  custom_validator_config:
+                    name: envoy.tls.cert_validator.spiffe
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig
+                      trust_domains:
+                        - { name: a.demo, trust_bundle: { filename: target/demo/pki/a.pem } }
+                        - { name: b.demo, trust_bundle: { filename: target/demo/pki/b.pem } }"#;
+
+/// A listener with Envoy's own TLS.
 const STOCK: &str = r#"    - name: stock
       address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
       filter_chains:
@@ -32,14 +40,7 @@ const STOCK: &str = r#"    - name: stock
                 tls_certificates:
                   - certificate_chain: { filename: target/demo/pki/server.pem }
                     private_key: { filename: target/demo/pki/server.key }
-                validation_context:
-                  custom_validator_config:
-                    name: envoy.tls.cert_validator.spiffe
-                    typed_config:
-                      "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig
-                      trust_domains:
-                        - { name: a.demo, trust_bundle: { filename: target/demo/pki/a.pem } }
-                        - { name: b.demo, trust_bundle: { filename: target/demo/pki/b.pem } }
+                validation_context: VALIDATION
           filters:
             - name: envoy.filters.network.http_connection_manager
               typed_config:
@@ -55,8 +56,14 @@ const STOCK: &str = r#"    - name: stock
 
 "#;
 
+/// With a listener beside it whose TLS is Envoy's own.
+pub(crate) fn beside_stock(bootstrap: Bootstrap, validation: &str) -> Bootstrap {
+    let listener = STOCK.replace("VALIDATION", validation);
+    bootstrap.with("  clusters:\n", &format!("{listener}  clusters:\n"))
+}
+
 /// The shipped listener without the filters that judge tokens.
-fn without_tokens() -> Result<Bootstrap> {
+pub(crate) fn without_tokens() -> Result<Bootstrap> {
     let shipped = Bootstrap::shipped("ingress.yaml")?;
     let (_, rest) = shipped
         .as_str()
@@ -71,39 +78,22 @@ fn without_tokens() -> Result<Bootstrap> {
 
 pub(crate) fn both() -> Result<Bootstrap> {
     let domains = r#""trust_domains": { "a.demo": "target/demo/pki/a.pem", "b.demo": "target/demo/pki/b.pem" }"#;
-    Ok(without_tokens()?
-        .with(r#""ca": "target/demo/pki/ca.pem""#, domains)
-        .with("  clusters:\n", &format!("{STOCK}  clusters:\n")))
+    let bootstrap = without_tokens()?.with(r#""ca": "target/demo/pki/ca.pem""#, domains);
+    Ok(beside_stock(bootstrap, VALIDATOR))
 }
 
-fn authority(pki: &Path, name: &str) -> Result<Issuer<'static, KeyPair>> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    fs::write(
-        pki.join(format!("{name}.pem")),
-        params.self_signed(&key)?.pem(),
-    )?;
-    Ok(Issuer::new(params, key))
+fn authority(pki: &Path, name: &str) -> Result<Authority> {
+    new_authority(pki, name, name)
 }
 
 /// A client's certificate and key as `leaf`.
-fn issue(
-    pki: &Path,
-    issuer: &Issuer<'static, KeyPair>,
-    uris: &[&str],
-    usages: &[KeyUsagePurpose],
-) -> Result<()> {
-    let key = KeyPair::generate()?;
-    let mut params = CertificateParams::default();
+fn issue(pki: &Path, issuer: &Authority, uris: &[&str], usages: &[KeyUsagePurpose]) -> Result<()> {
     let uris = uris.iter().map(|uri| Ok(SanType::URI((*uri).try_into()?)));
-    params.subject_alt_names = uris.collect::<Result<_>>()?;
-    params.key_usages = usages.to_vec();
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    fs::write(pki.join("leaf.pem"), params.signed_by(&key, issuer)?.pem())?;
-    Ok(fs::write(pki.join("leaf.key"), key.serialize_pem())?)
+    let uris = uris.collect::<Result<_>>()?;
+    issuers::issue(pki, issuer, "leaf", |params| {
+        params.subject_alt_names = uris;
+        params.key_usages = usages.to_vec();
+    })
 }
 
 /// Authorities of both domains, and a client of the first as `leaf`.
@@ -118,9 +108,9 @@ pub(crate) fn issue_one(pki: &Path) -> Result<()> {
     )
 }
 
-/// Whether the holder of `leaf` is served at `address`.
-async fn is_served(pki: &Path, address: SocketAddr) -> Result<bool> {
-    let Ok(connection) = Party::new(pki, "leaf", address, HTTP1)?.connect().await else {
+/// Whether the holder of this certificate is served at `address`.
+pub(crate) async fn is_served(pki: &Path, name: &str, address: SocketAddr) -> Result<bool> {
+    let Ok(connection) = Party::new(pki, name, address, HTTP1)?.connect().await else {
         return Ok(false);
     };
     let answer = connection.send_as_is(get("/").empty()).await;
@@ -173,10 +163,14 @@ async fn trust_domains_are_kept_apart_as_by_envoys_own_validator() -> Result<()>
         let issuer = issuers.get(*issuer).ok_or(DOMAINS.len().to_string())?;
         issue(&pki, issuer, uris, usages)?;
         let case = format!("{uris:?} {usages:?}");
-        assert_eq!(is_served(&pki, envoys).await?, *accepted, "stock: {case}");
+        assert_eq!(
+            is_served(&pki, "leaf", envoys).await?,
+            *accepted,
+            "stock: {case}"
+        );
         let agrees = reason.is_empty();
         assert_eq!(
-            is_served(&pki, stack.address).await?,
+            is_served(&pki, "leaf", stack.address).await?,
             *accepted == agrees,
             "{case}"
         );
@@ -199,7 +193,7 @@ const FACTS: [&str; 10] = [
 ];
 
 /// The listener, told by headers of every fact, each as in the module's README.
-fn with_headers() -> Result<Bootstrap> {
+pub(crate) fn with_headers() -> Result<Bootstrap> {
     let readme =
         fs::read_to_string(tls_session_binding_e2e::root().join("envoy/module/README.md"))?;
     let (_, rest) = readme
@@ -236,17 +230,7 @@ fn with_headers() -> Result<Bootstrap> {
 async fn no_header_of_a_published_fact_is_ever_the_clients_own() -> Result<()> {
     let files = Files::make()?;
     let pki = files.pki();
-    let ca = Issuer::new(
-        {
-            let mut params = CertificateParams::default();
-            params.distinguished_name = rcgen::DistinguishedName::new();
-            params
-                .distinguished_name
-                .push(DnType::CommonName, "Session Binding Development CA");
-            params
-        },
-        KeyPair::from_pem(&fs::read_to_string(pki.join("ca.key"))?)?,
-    );
+    let ca = authority_of(&pki)?;
     let stack = Stack::start_on(files, &with_headers()?).await?;
     let header = |fact: &&str| format!("x-fact-{}: forged\r\n", fact.replace('_', "-"));
     let forged = FACTS.iter().map(header).collect::<Vec<_>>().concat();
