@@ -1,33 +1,33 @@
 //! The plugin's configuration: JSON in, validated values out, every mistake reported at once with its
 //! path. Unknown keys are mistakes; a missing key takes its default, so `{}` is a configuration.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::algorithm::{Algorithm, AlgorithmSet};
 use crate::cache::CacheLimits;
 use crate::certificate::CertificateEncoding;
-use crate::challenge::{ChallengeRules, ErrorDescription, is_quotable};
+use crate::challenge::ChallengeRules;
 use crate::elsewhere::TokensElsewhere;
 use crate::exporter::ExporterEncoding;
 use crate::json;
-use crate::limits::{
-    MAX_ACCESS_TOKEN_BYTES, MAX_CACHED_CONNECTIONS, MAX_CACHED_TOKENS, MAX_CONFIG_BYTES,
-    MAX_RULE_NAME_BYTES, MAX_SHARED_BYTES,
-};
-use crate::pattern::{HostPattern, PathPattern};
-use crate::policy::{Matcher, Policy};
-use crate::proof::{self, RequestClaims};
+use crate::limits::{MAX_ACCESS_TOKEN_BYTES, MAX_CONFIG_BYTES};
+use crate::policy::Policy;
+use crate::proof::RequestClaims;
 use crate::replay;
-use crate::rule::{Mode, ProofRules, RequiredClaims, Rule, WithoutToken};
 use crate::target_uri::ClientAuthorities;
 
+mod parts;
+mod rules;
 mod section;
 
-use section::{Seconds, Section};
+use parts::{
+    read_cache, read_challenge, read_client_authority, read_confirmation, read_tokens_elsewhere,
+    read_verified_header,
+};
+use rules::read_policy;
+use section::Section;
 
 /// Path of a host property, such as `["filter_state", "tls_session_binding.exporter"]`.
 pub type PropertyPath = Vec<String>;
@@ -192,251 +192,4 @@ fn parse_members(text: &[u8]) -> Result<Map<String, Value>, &'static str> {
     }
     json::parse_object(text)
         .map_err(|_| "the configuration is not one JSON object without duplicate keys")
-}
-
-fn read_policy(root: &mut Section<'_>) -> Policy {
-    let (mode, without_token) = read_binding(root);
-    let default = Rule {
-        number: 0,
-        proof_number: 0,
-        name: "default".to_owned(),
-        mode: root.value("mode", mode),
-        without_token: root.value("without_token", without_token),
-        proof: ProofRules {
-            algorithms: read_algorithms(root),
-            max_proof_age: root.seconds("max_proof_age", 300),
-            clock_tolerance: root.seconds("clock_tolerance", 30),
-            required_claims: read_required_claims(root, RequiredClaims::default()),
-        },
-    };
-    let rules = root.sections("rules").into_iter().zip(1..);
-    let rules = rules
-        .map(|(section, number)| read_rule(root, section, number, &default))
-        .collect();
-    let mut policy = Policy { default, rules };
-    number_proof_rules(&mut policy);
-    refuse_same_names(root, &policy);
-    policy
-}
-
-/// `binding` says mode and treatment of requests without token in one word.
-fn read_binding(root: &mut Section<'_>) -> (Mode, WithoutToken) {
-    #[derive(Deserialize, PartialEq)]
-    #[serde(rename_all = "snake_case")]
-    enum Binding {
-        IfConfirmed,
-        Required,
-    }
-    let given = root.members.contains_key("binding");
-    if given
-        && ["mode", "without_token"]
-            .iter()
-            .any(|key| root.members.contains_key(*key))
-    {
-        root.mistake("binding", "stands for mode and without_token: give either");
-    }
-    match root.value("binding", Binding::IfConfirmed) {
-        Binding::IfConfirmed => (Mode::EnforceIfBound, WithoutToken::Pass),
-        Binding::Required => (Mode::Enforce, WithoutToken::Refuse),
-    }
-}
-
-/// A rule takes from the default one what it does not say.
-fn read_rule(
-    root: &mut Section<'_>,
-    (path, members): (String, Map<String, Value>),
-    number: u16,
-    default: &Rule,
-) -> (Matcher, Rule) {
-    let mut section = Section {
-        path,
-        members,
-        mistakes: root.mistakes,
-    };
-    let matcher = Matcher {
-        host: section.value("host", None::<HostPattern>),
-        path: section.value("path", None::<PathPattern>),
-        methods: read_methods(&mut section),
-    };
-    let rule = Rule {
-        number,
-        proof_number: number,
-        name: read_name(&mut section),
-        mode: section.value("mode", default.mode),
-        without_token: section.value("without_token", default.without_token),
-        proof: ProofRules {
-            max_proof_age: section.seconds("max_proof_age", default.proof.max_proof_age),
-            required_claims: read_required_claims(&mut section, default.proof.required_claims),
-            ..default.proof
-        },
-    };
-    section.finish();
-    (matcher, rule)
-}
-
-/// Methods are case-sensitive and all of them in capitals (RFC 9110 section 9.1): others would match nothing.
-fn read_methods(section: &mut Section<'_>) -> Vec<String> {
-    let methods: Vec<String> = section.value("methods", Vec::new());
-    let legal =
-        |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
-    let is_one = |method: &String| !method.is_empty() && method.bytes().all(legal);
-    if !methods.iter().all(is_one) {
-        section.mistake("methods", "must be methods such as \"GET\", in capitals");
-    }
-    methods
-}
-
-/// Rules with equal rules for proofs share what was verified.
-fn number_proof_rules(policy: &mut Policy) {
-    let all: Vec<(u16, ProofRules)> = policy.all().map(|rule| (rule.number, rule.proof)).collect();
-    for (_, rule) in &mut policy.rules {
-        let same = all.iter().find(|(_, proof)| *proof == rule.proof);
-        rule.proof_number = same.map_or(rule.number, |(number, _)| *number);
-    }
-}
-
-/// Names become parts of metric names.
-fn read_name(section: &mut Section<'_>) -> String {
-    let name: String = section.value("name", String::new());
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    if name.is_empty() || name.len() > MAX_RULE_NAME_BYTES || !name.bytes().all(legal) {
-        section.mistake("name", "must be given, of a-z, 0-9 and _");
-    }
-    name
-}
-
-fn refuse_same_names(root: &mut Section<'_>, policy: &Policy) {
-    let names: Vec<&str> = policy.all().map(|rule| rule.name.as_str()).collect();
-    for (index, name) in names.iter().enumerate() {
-        if names.iter().take(index).any(|earlier| earlier == name) {
-            root.mistake("rules", &format!("the name {name} stands twice"));
-        }
-    }
-}
-
-fn read_required_claims(section: &mut Section<'_>, default: RequiredClaims) -> RequiredClaims {
-    #[derive(Deserialize, PartialEq)]
-    #[serde(rename_all = "snake_case")]
-    enum Claim {
-        Htm,
-        Htu,
-        Jti,
-    }
-    let claims: Option<Vec<Claim>> = section.value("required_claims", None);
-    let Some(claims) = claims else {
-        return default;
-    };
-    RequiredClaims {
-        method: claims.contains(&Claim::Htm),
-        target_uri: claims.contains(&Claim::Htu),
-        jti: claims.contains(&Claim::Jti),
-    }
-}
-
-fn read_algorithms(root: &mut Section<'_>) -> AlgorithmSet {
-    let algorithms: Vec<Algorithm> = root.value("algorithms", Algorithm::ALL.to_vec());
-    if algorithms.is_empty() {
-        root.mistake("algorithms", "must name at least one algorithm");
-    }
-    AlgorithmSet::of(&algorithms)
-}
-
-fn read_verified_header(root: &mut Section<'_>) -> Option<String> {
-    let name: Option<String> = root.value("verified_header", None);
-    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let reserved = ["authorization", "host", proof::HEADER];
-    let fits = |name: &String| {
-        !name.is_empty() && name.bytes().all(legal) && !reserved.contains(&name.as_str())
-    };
-    if !name.as_ref().is_none_or(fits) {
-        root.mistake(
-            "verified_header",
-            "must be the name of a header of its own, in lower case",
-        );
-    }
-    name
-}
-
-fn read_challenge(root: &mut Section<'_>) -> ChallengeRules {
-    let rules = ChallengeRules {
-        error_description: root.value("error_description", ErrorDescription::Full),
-        realm: root.value("realm", None),
-        resource_metadata: root.value("resource_metadata", None),
-    };
-    let text = |text: &String| is_quotable(text);
-    if !rules.realm.as_ref().is_none_or(text) {
-        root.mistake(
-            "realm",
-            "must be printable ASCII without quotes, at most 512 characters",
-        );
-    }
-    let url = |url: &String| is_quotable(url) && url.starts_with("https://") && !url.contains(' ');
-    if !rules.resource_metadata.as_ref().is_none_or(url) {
-        root.mistake(
-            "resource_metadata",
-            "must be a URL that begins with https://",
-        );
-    }
-    rules
-}
-
-fn read_tokens_elsewhere(root: &mut Section<'_>) -> TokensElsewhere {
-    let mut section = root.section("tokens_elsewhere");
-    let places = TokensElsewhere {
-        headers: section.names("headers"),
-        cookies: section.names("cookies"),
-        params: section.names("params"),
-    };
-    let is_header = |name: &String| *name == name.to_ascii_lowercase() && name != "authorization";
-    if !places.headers.iter().all(is_header) {
-        section.mistake("headers", "must be names of other headers, in lower case");
-    }
-    section.finish();
-    places
-}
-
-fn read_cache(root: &mut Section<'_>) -> CacheLimits {
-    let mut section = root.section("cache");
-    let limits = CacheLimits {
-        connections: section.count("connections", 0..=MAX_CACHED_CONNECTIONS, 10_000),
-        tokens_per_connection: section.count("tokens_per_connection", 1..=MAX_CACHED_TOKENS, 64),
-        max_binding_age: section
-            .value("max_binding_age", None)
-            .map(|Seconds(seconds)| seconds),
-    };
-    section.finish();
-    let each_is_legal = limits.connections <= MAX_CACHED_CONNECTIONS
-        && limits.tokens_per_connection <= MAX_CACHED_TOKENS;
-    if each_is_legal && limits.shared_bytes() > MAX_SHARED_BYTES {
-        let mebibytes = MAX_SHARED_BYTES >> 20;
-        root.mistake(
-            "cache",
-            &format!("connections times tokens_per_connection may take more than {mebibytes} MiB of shared memory"),
-        );
-    }
-    limits
-}
-
-fn read_client_authority(root: &mut Section<'_>) -> ClientAuthorities {
-    let pairs: BTreeMap<String, String> = root.value("client_authority", BTreeMap::new());
-    ClientAuthorities::parse(pairs).unwrap_or_else(|| {
-        root.mistake(
-            "client_authority",
-            "must name pairs of authorities, such as {\"api.example\": \"api.example:8443\"}, each once",
-        );
-        ClientAuthorities::default()
-    })
-}
-
-fn read_confirmation(root: &mut Section<'_>) -> ConfirmationSource {
-    if let Some(Value::Object(_)) = root.members.get("confirmation") {
-        let mut section = root.section("confirmation");
-        let property = section.property(&[]);
-        section.finish();
-        return ConfirmationSource::Property(property);
-    }
-    if root.value("confirmation", "token".to_owned()) != "token" {
-        root.mistake("confirmation", "must be \"token\" or {\"property\": [..]}");
-    }
-    ConfirmationSource::Token
 }

@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use super::host::Host;
 use crate::claims::TokenClaims;
-use crate::config::Config;
+use crate::config::{Config, ConfirmationSource};
 use crate::error::{ClientFault, HostFault, Refusal};
 use crate::exporter::ExporterValue;
 use crate::host_map::{HostMap, Property};
@@ -57,6 +57,11 @@ impl<'a, H: Host> Facts<'a, H> {
     pub(super) fn shown_certificate(&self) -> Option<&[u8]> {
         let certificate = self.certificate.get_or_init(|| self.host.certificate());
         certificate.as_deref()
+    }
+
+    /// Whether another filter says the token's claims.
+    pub(super) fn are_claims_by_host(&self) -> bool {
+        self.config.confirmation != ConfirmationSource::Token
     }
 
     /// The claims that another filter verified; `None` if there are none.

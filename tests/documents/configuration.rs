@@ -18,7 +18,8 @@ fn every_configuration_key_is_documented_and_exists() {
         .iter()
         .flat_map(|[keys, ..]| documented_keys(keys))
         .collect();
-    let code = read("src/config.rs");
+    let code = ["", "/rules", "/parts"].map(|part| read(&format!("src/config{part}.rs")));
+    let code = code.concat();
     let (_, claims) = code.split_once("fn read_required_claims(").unwrap();
     let (claims, _) = claims.split_once("\n}\n").unwrap();
     let root = keys(&code, "root").chain(keys(claims, "section"));
@@ -40,7 +41,7 @@ fn every_key_of_a_rule_is_documented() {
     let reference = read("docs/reference.md");
     let (_, text) = reference.split_once("Each of the `rules` has").unwrap();
     let (text, _) = text.split_once("```").unwrap();
-    let code = read("src/config.rs");
+    let code = read("src/config/rules.rs");
     let (_, rule) = code.split_once("fn read_rule(").unwrap();
     let (rule, _) = rule.split_once("fn refuse_same_names").unwrap();
     let found: Vec<_> = keys(rule, "section").collect();
@@ -94,7 +95,7 @@ fn every_default_is_that_of_the_code() {
     assert!(compared >= 15, "{compared}");
 }
 
-/// Keys that a function of `src/config.rs` takes from a section of that name.
+/// Keys that a function of the configuration's reader takes from a section of that name.
 fn keys<'a>(code: &'a str, section: &str) -> impl Iterator<Item = String> + use<'a> {
     let call = format!("{section}.");
     let calls: Vec<_> = code.split(&call).skip(1).collect();
