@@ -7,11 +7,12 @@ use tls_session_binding::error::{ClientFault, HostFault};
 
 use super::{path, read, table};
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 12] = [
     "README.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
     "docs/operators-guide.md",
     "docs/client-authors-guide.md",
     "docs/comparison.md",
