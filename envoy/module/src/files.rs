@@ -16,8 +16,8 @@ pub struct Contents {
     pub certificate_chain: Vec<u8>,
     /// `identity.private_key`.
     pub private_key: Vec<u8>,
-    /// `peer.ca`, or `peer.trust_domains` in the order of the configuration; `None` is a missing file.
-    pub bundles: Vec<Option<Vec<u8>>>,
+    /// `peer.ca`, or `peer.trust_domains` in the order of the configuration, or why one of these cannot be read.
+    pub bundles: Vec<Result<Vec<u8>, Mistakes>>,
     /// `peer.crls`.
     pub crls: Vec<Vec<u8>>,
 }
@@ -56,7 +56,7 @@ impl Contents {
     #[must_use]
     pub fn digests(&self) -> Digests {
         let digest = |part: &Vec<u8>| Sha256::digest(part).into();
-        let bundles = self.bundles.iter().map(Option::as_ref);
+        let bundles = self.bundles.iter().map(|bundle| bundle.as_ref().ok());
         Digests {
             certificate_chain: digest(&self.certificate_chain),
             private_key: digest(&self.private_key),
@@ -155,16 +155,12 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
     })
 }
 
-/// A trust domain without its file is closed, and the others are not: `None`.
-fn read_bundle(bundle: &Bundle) -> Result<Option<Vec<u8>>, Unusable> {
-    if bundle.domain.is_some() && is_missing(&bundle.path) {
-        return Ok(None);
+/// A trust domain whose file cannot be read is closed, and the others are not.
+fn read_bundle(bundle: &Bundle) -> Result<Result<Vec<u8>, Mistakes>, Unusable> {
+    match read(&bundle.key(), &bundle.path) {
+        Err(unusable) if bundle.domain.is_some() => Ok(Err(unusable.mistakes().clone())),
+        other => other.map(Ok),
     }
-    read(&bundle.key(), &bundle.path).map(Some)
-}
-
-fn is_missing(path: &Path) -> bool {
-    fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn read(key: &str, path: &Path) -> Result<Vec<u8>, Unusable> {

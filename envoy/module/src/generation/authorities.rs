@@ -38,13 +38,21 @@ impl Material {
         let mut warnings = Vec::new();
         let mut bundles = Vec::new();
         for (bundle, pem) in config.peer.bundles.iter().zip(&contents.bundles) {
-            let roots = pem.as_deref().map(|pem| roots(bundle, pem)).transpose()?;
-            match &roots {
-                Some(roots) if has_several_domains(config, roots) => {
-                    warnings.push(several_domains(bundle));
+            let read = pem.clone().and_then(|pem| roots(bundle, &pem));
+            let roots = match (read, &bundle.domain) {
+                (Ok(roots), _) => Some(roots),
+                // It closes its own domain alone: the others' changes are taken up.
+                (Err(mistakes), Some(_)) => {
+                    warnings.push(closed(&mistakes));
+                    None
                 }
-                Some(_) => {}
-                None => warnings.push(missing(bundle)),
+                (Err(mistakes), None) => return Err(mistakes),
+            };
+            if roots
+                .as_ref()
+                .is_some_and(|roots| has_several_domains(config, roots))
+            {
+                warnings.push(several_domains(bundle));
             }
             bundles.push((
                 bundle.domain.clone(),
@@ -170,10 +178,6 @@ fn several_domains(bundle: &Bundle) -> String {
     )
 }
 
-fn missing(bundle: &Bundle) -> String {
-    let path = bundle.path.display();
-    format!(
-        "{}: {path} is missing: nobody of this trust domain is accepted",
-        bundle.key()
-    )
+fn closed(mistakes: &Mistakes) -> String {
+    format!("{mistakes}: nobody of this trust domain is accepted")
 }

@@ -78,7 +78,7 @@ pub enum NotOfADomain {
     NoSpiffeId,
     /// Its trust domain is not configured.
     Unknown(SpiffeId),
-    /// The bundle of its trust domain is missing.
+    /// The bundle of its trust domain is missing or broken.
     Closed(SpiffeId),
 }
 
@@ -94,7 +94,7 @@ impl fmt::Display for NotOfADomain {
             ),
             Self::Closed(id) => write!(
                 formatter,
-                "is of a trust domain whose bundle is missing: {}",
+                "is of a trust domain whose bundle is missing or broken: {}",
                 id.as_str()
             ),
         }

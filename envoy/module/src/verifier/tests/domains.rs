@@ -192,7 +192,7 @@ fn a_missing_bundle_closes_its_own_domain_until_it_is_there() {
     let [end, _] = domains.ends.each_ref().map(|end| end.current().unwrap());
     let warnings = end.warnings().join("\n");
     assert!(
-        warnings.starts_with("peer.trust_domains.b.demo: ") && warnings.contains("missing"),
+        warnings.starts_with("peer.trust_domains.b.demo: ") && warnings.contains("nobody"),
         "{warnings}"
     );
     domains.files.write("b.pem", domains.b.pem());
@@ -208,6 +208,37 @@ fn a_missing_bundle_closes_its_own_domain_until_it_is_there() {
         verdict(&server, &[&domains.a.issue(&of_a).der]),
         Err(Failure::NotAllowed)
     );
+}
+
+#[test]
+fn a_broken_bundle_closes_its_own_domain_alone_and_holds_back_no_other() {
+    let (of_a, of_b) = (says("spiffe://a.demo/x"), says("spiffe://b.demo/x"));
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let whole = Authority::new("b");
+    let cut = whole.pem().split_at(whole.pem().len() / 2).0;
+    for broken in ["", "no PEM", nonsense, cut, "-----BEG"] {
+        let domains = Domains::new();
+        domains.files.write("b.pem", broken);
+        let next = Authority::new("a");
+        domains.files.write("a.pem", next.pem());
+        assert_eq!(domains.refresh(), [Change::Taken, Change::Taken]);
+        assert_eq!(domains.say(&next, &of_a), Ok(()), "{broken}");
+        assert!(domains.say(&domains.a, &of_a).is_err(), "{broken}");
+        assert_eq!(domains.say(&domains.b, &of_b), Err(Failure::NotAllowed));
+        let [end, _] = domains.ends.each_ref().map(|end| end.current().unwrap());
+        let warnings = end.warnings().join("\n");
+        assert!(
+            warnings.starts_with("peer.trust_domains.b.demo: ") && warnings.contains("nobody"),
+            "{warnings}"
+        );
+        // From the start as well.
+        let config = domains.files.config_of(&bundles(&domains.files), "");
+        let server = endpoint(&config, Direction::Downstream);
+        assert_eq!(verdict(&server, &[&next.issue(&of_a).der]), Ok(()));
+        domains.files.write("b.pem", domains.b.pem());
+        assert_eq!(domains.refresh(), [Change::Taken, Change::Taken]);
+        assert_eq!(domains.say(&domains.b, &of_b), Ok(()), "{broken}");
+    }
 }
 
 #[test]
