@@ -7,8 +7,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::Value;
 
-use crate::targets::request;
-
 const DICTIONARY: &str = include_str!("../dictionary.txt");
 
 /// The inputs that a target begins with.
@@ -29,7 +27,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
             .map(|text| text.as_bytes().to_vec())
             .collect(),
         "proof" => each_value("/request/session_binding_proof").collect(),
-        "request" => cases().iter().map(request::seed).collect(),
+        "request" => cases().iter().map(request).collect(),
         "shared_memory" => SHARED_VALUES.iter().map(|value| value.to_vec()).collect(),
         "socket" => SCRIPTS.iter().map(|script| script.to_vec()).collect(),
         "target_uri" => TARGETS
@@ -103,6 +101,34 @@ fn configs() -> Vec<Vec<u8>> {
     texts
         .chain(CONFIGS.iter().map(|text| text.as_bytes().to_vec()))
         .collect()
+}
+
+/// A line for each value, its kind in the first byte: configuration (G), time (N), exporter value (E),
+/// certificate (C), method (M), authority (H), path (T), `Authorization` (A), proof (P), verified claims (K),
+/// another header (X).
+fn request(case: &Value) -> Vec<u8> {
+    let request = &case["request"];
+    let mut lines = vec![
+        format!("G{}", case["config"]),
+        format!("N{}", case["now"]),
+        format!("E{}", text(&case["connection"]["exporter"])),
+        format!("C{}", text(&case["connection"]["client_certificate"])),
+        format!("M{}", text(&request["method"])),
+        format!("H{}", text(&request["authority"])),
+        format!("T{}", text(&request["path"])),
+    ];
+    for (kind, member) in [('A', "authorization"), ('P', "session_binding_proof")] {
+        let values = request[member].as_array().into_iter().flatten();
+        lines.extend(values.map(|value| format!("{kind}{}", text(value))));
+    }
+    if !request["claims"].is_null() {
+        lines.push(format!("K{}", request["claims"]));
+    }
+    lines.join("\n").into_bytes()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 fn vectors(name: &str) -> PathBuf {

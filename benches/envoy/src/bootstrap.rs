@@ -110,19 +110,46 @@ pub fn purge(vm: &str) -> Value {
     })
 }
 
-/// Envoy's own filter for tokens, with or without its cache of verified tokens.
+/// What Envoy's own filter for tokens does beside verifying them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Jwt {
+    /// Nothing.
+    Plain,
+    /// It remembers what it verified.
+    Cached,
+    /// It remembers, and publishes the claims.
+    Published,
+}
+
+/// Where [`Jwt::Published`] keeps the claims.
+pub const CLAIMS: [&str; 4] = [
+    "metadata",
+    "filter_metadata",
+    "envoy.filters.http.jwt_authn",
+    "payload",
+];
+
+/// Envoy's own filter for tokens.
 #[must_use]
-pub fn jwt_authn(files: &Path, cache: bool) -> Value {
+pub fn jwt_authn(files: &Path, jwt: Jwt) -> Value {
     let mut provider = json!({
         "issuer": ISSUER,
         "audiences": [AUDIENCE],
         "local_jwks": { "filename": files.join("as/jwks.json") },
         "forward": true,
     });
-    if let (true, Some(provider)) = (cache, provider.as_object_mut()) {
-        provider.insert(
-            "jwt_cache_config".to_owned(),
-            json!({ "jwt_cache_size": 1000 }),
+    let cache = ("jwt_cache_config", json!({ "jwt_cache_size": 1000 }));
+    let publish = ("payload_in_metadata", json!("payload"));
+    let further = match jwt {
+        Jwt::Plain => vec![],
+        Jwt::Cached => vec![cache],
+        Jwt::Published => vec![cache, publish],
+    };
+    if let Some(provider) = provider.as_object_mut() {
+        provider.extend(
+            further
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value)),
         );
     }
     json!({

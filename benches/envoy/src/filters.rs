@@ -8,7 +8,9 @@ use rustls::client::Resumption;
 use serde_json::{Value, json};
 use tls_session_binding_e2e::{Error, Result};
 
-use crate::bootstrap::{EMPTY, OURS, READER, Socket, jwt_authn, listener, purge, wasm};
+use crate::bootstrap::{
+    CLAIMS, EMPTY, Jwt, OURS, READER, Socket, jwt_authn, listener, purge, wasm,
+};
 use crate::latency::{self, Latency};
 use crate::load::Protocol;
 use crate::load::lanes::Lanes;
@@ -43,7 +45,7 @@ struct Subject {
 }
 
 /// What is measured: name, listener, what is presented.
-const SUBJECTS: [(&str, &str, Presenting); 11] = [
+const SUBJECTS: [(&str, &str, Presenting); 14] = [
     ("none", "none", Presenting::Again { tokens: 1 }),
     ("empty", "empty", Presenting::Again { tokens: 1 }),
     ("reader", "reader", Presenting::Again { tokens: 1 }),
@@ -59,6 +61,21 @@ const SUBJECTS: [(&str, &str, Presenting); 11] = [
     ("cache_off", "ours_off", Presenting::Again { tokens: 1 }),
     ("jwt", "jwt", Presenting::Again { tokens: 1 }),
     ("jwt_cached", "jwt_cached", Presenting::Again { tokens: 1 }),
+    (
+        "jwt_published",
+        "jwt_published",
+        Presenting::Again { tokens: 1 },
+    ),
+    (
+        "reader_property",
+        "reader_property",
+        Presenting::Again { tokens: 1 },
+    ),
+    (
+        "hit_property",
+        "ours_property",
+        Presenting::Again { tokens: 1 },
+    ),
 ];
 
 /// Microseconds per request by subject, one number per round.
@@ -70,6 +87,8 @@ pub fn listeners(credentials: &Credentials) -> Vec<Value> {
     let files = credentials.directory();
     let plain = |name, filters: &[Value]| listener(name, &files, Socket::Module, &[], filters);
     let off = json!({ "cache": { "connections": 0 } });
+    let published = || jwt_authn(&files, Jwt::Published);
+    let by_property = json!({ "confirmation": { "property": CLAIMS } });
     vec![
         plain("none", &[]),
         plain("empty", &[wasm("empty", EMPTY, &json!({}))]),
@@ -83,8 +102,20 @@ pub fn listeners(credentials: &Credentials) -> Vec<Value> {
             &[wasm("ours_purging", OURS, &json!({}))],
         ),
         plain("ours_off", &[wasm("ours_off", OURS, &off)]),
-        plain("jwt", &[jwt_authn(&files, false)]),
-        plain("jwt_cached", &[jwt_authn(&files, true)]),
+        plain("jwt", &[jwt_authn(&files, Jwt::Plain)]),
+        plain("jwt_cached", &[jwt_authn(&files, Jwt::Cached)]),
+        plain("jwt_published", &[published()]),
+        plain(
+            "reader_property",
+            &[
+                published(),
+                wasm("reader_property", READER, &json!({ "property": CLAIMS })),
+            ],
+        ),
+        plain(
+            "ours_property",
+            &[published(), wasm("ours_property", OURS, &by_property)],
+        ),
     ]
 }
 

@@ -63,3 +63,10 @@ pub fn in_turn<const N: usize>(lanes: [&mut Lanes; N], rounds: usize) -> Result<
     }
     Ok(latencies)
 }
+
+/// The medians of a kind of chain's latency.
+pub fn push_latency(medians: &mut Vec<(String, f64)>, name: &str, latency: &[Latency]) {
+    let of = |part: fn(&Latency) -> f64| median(&latency.iter().map(part).collect::<Vec<_>>());
+    medians.push((format!("p50_us.{name}"), of(|latency| latency.p50)));
+    medians.push((format!("p99_us.{name}"), of(|latency| latency.p99)));
+}

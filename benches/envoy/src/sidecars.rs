@@ -12,13 +12,12 @@ use std::time::Duration;
 use tls_session_binding_e2e::Result;
 
 use crate::filters::SETTLE;
-use crate::latency::{self, Latency};
+use crate::latency::{self, Latency, push_latency};
 use crate::load::lanes::Lanes;
 use crate::load::{Protocol, Request};
 use crate::presenting::Client;
 use crate::proxy::Credentials;
-use crate::report::figures::{median_ratio, push_latency, whole};
-use crate::statistics::{median, micros, number};
+use crate::statistics::{median, median_ratio, micros, number, whole};
 use chain::{Chain, EXTRAS, Extra, Kind, WAYS, Way};
 
 /// Connections of the application, and requests that each sends at once: about a hundred clients.

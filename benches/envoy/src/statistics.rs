@@ -28,3 +28,21 @@ pub fn micros(duration: Duration) -> f64 {
 pub fn number(count: usize) -> f64 {
     u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
+
+/// The median of the ratios, round by round.
+#[must_use]
+pub fn median_ratio(one: &[f64], other: &[f64]) -> f64 {
+    let ratios: Vec<f64> = one
+        .iter()
+        .zip(other)
+        .map(|(one, other)| one / other)
+        .collect();
+    median(&ratios)
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+#[must_use]
+pub fn whole(number: u64) -> f64 {
+    number as f64
+}

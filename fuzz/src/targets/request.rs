@@ -90,34 +90,7 @@ impl Situation {
     }
 }
 
-/// A line for each value, its kind in the first byte: configuration (G), time (N), exporter value (E),
-/// certificate (C), method (M), authority (H), path (T), `Authorization` (A), proof (P), verified claims (K),
-/// another header (X).
-pub fn seed(case: &Value) -> Vec<u8> {
-    let request = &case["request"];
-    let mut lines = vec![
-        format!("G{}", case["config"]),
-        format!("N{}", case["now"]),
-        format!("E{}", text(&case["connection"]["exporter"])),
-        format!("C{}", text(&case["connection"]["client_certificate"])),
-        format!("M{}", text(&request["method"])),
-        format!("H{}", text(&request["authority"])),
-        format!("T{}", text(&request["path"])),
-    ];
-    for (kind, member) in [('A', "authorization"), ('P', "session_binding_proof")] {
-        let values = request[member].as_array().into_iter().flatten();
-        lines.extend(values.map(|value| format!("{kind}{}", text(value))));
-    }
-    if !request["claims"].is_null() {
-        lines.push(format!("K{}", request["claims"]));
-    }
-    lines.join("\n").into_bytes()
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
+/// A line for each value, its kind in the first byte, as [`seeds`] writes them.
 pub(crate) fn situation(input: &[u8]) -> Situation {
     let mut situation = Situation {
         config: b"{}".to_vec(),

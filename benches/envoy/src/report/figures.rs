@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::filters::{self, overhead};
-use crate::latency::Latency;
+use crate::latency::{Latency, push_latency};
 use crate::scale::Look;
 use crate::sidecars::chain::{Extra, WAYS};
-use crate::statistics::median;
+use crate::statistics::{median, median_ratio, whole};
 use crate::{configure, sidecars, tls};
 
 /// Everything that was measured.
@@ -114,6 +114,7 @@ impl Measured {
     /// The figures of one Envoy.
     fn figures_of_one(&self) -> Vec<Figure> {
         let added = |subject| overhead(&self.filters, subject, "none");
+        let behind_jwt = |subject| overhead(&self.filters, subject, "jwt_published");
         let hit = added("hit");
         let [none_latency, _, _, hit_latency] = &self.latency;
         let (module, boringssl) = (&self.sockets.module, &self.sockets.boringssl);
@@ -124,6 +125,12 @@ impl Measured {
                 "hit_over_reader",
                 "a hit, against a Wasm filter that reads the same inputs",
                 hit / added("reader"),
+                AtMost(1.3),
+            ),
+            figure(
+                "hit_property_over_reader",
+                "the same with the claims that jwt_authn verified: both behind it",
+                behind_jwt("hit_property") / behind_jwt("reader_property"),
                 AtMost(1.3),
             ),
             figure(
@@ -275,13 +282,6 @@ impl Measured {
     }
 }
 
-/// The medians of a kind of chain's latency.
-pub fn push_latency(medians: &mut Vec<(String, f64)>, name: &str, latency: &[Latency]) {
-    let of = |part: fn(&Latency) -> f64| median(&latency.iter().map(part).collect::<Vec<_>>());
-    medians.push((format!("p50_us.{name}"), of(|latency| latency.p50)));
-    medians.push((format!("p99_us.{name}"), of(|latency| latency.p99)));
-}
-
 fn ratio_of_p99(one: &[Latency], other: &[Latency]) -> f64 {
     let p99 = |latencies: &[Latency]| {
         latencies
@@ -290,24 +290,6 @@ fn ratio_of_p99(one: &[Latency], other: &[Latency]) -> f64 {
             .collect::<Vec<_>>()
     };
     median_ratio(&p99(one), &p99(other))
-}
-
-/// The median of the ratios, round by round.
-#[must_use]
-pub fn median_ratio(one: &[f64], other: &[f64]) -> f64 {
-    let ratios: Vec<f64> = one
-        .iter()
-        .zip(other)
-        .map(|(one, other)| one / other)
-        .collect();
-    median(&ratios)
-}
-
-/// A count as a number to calculate with.
-#[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-#[must_use]
-pub fn whole(number: u64) -> f64 {
-    number as f64
 }
 
 /// Three digits behind the point are more than the measurement knows.

@@ -11,7 +11,7 @@ use crate::sidecars::chain::{Extra, WAYS};
 use crate::statistics::median;
 
 /// Rows of the table of filters: name of the measurement, and what it is.
-const FILTERS: [(&str, &str); 11] = [
+const FILTERS: [(&str, &str); 14] = [
     ("none", "no filter"),
     ("empty", "a Wasm filter that does nothing"),
     ("reader", "a Wasm filter that reads what a hit reads"),
@@ -23,6 +23,18 @@ const FILTERS: [(&str, &str); 11] = [
     ("first", "a first presentation"),
     ("per_request", "a proof for every request"),
     ("cache_off", "one proof, the cache off"),
+    (
+        "jwt_published",
+        "`jwt_authn` with `jwt_cache_config` and `payload_in_metadata`",
+    ),
+    (
+        "reader_property",
+        "the same, and a Wasm filter that reads what a hit reads behind it",
+    ),
+    (
+        "hit_property",
+        "the same, and a hit with the claims that it published",
+    ),
 ];
 
 /// All tables of `make bench`.

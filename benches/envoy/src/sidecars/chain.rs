@@ -9,7 +9,7 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::SERVICE;
 
 use crate::bootstrap::{
-    HTTP, OURS, READER, STRING, Socket, connection_manager, jwt_authn, loopback, module,
+    HTTP, Jwt, OURS, READER, STRING, Socket, connection_manager, jwt_authn, loopback, module,
     module_socket, publish, purge, transport_socket, wasm, with_clusters, with_listeners,
 };
 use crate::load::Protocol;
@@ -197,7 +197,7 @@ pub(super) fn in_the_clear(name: &str, action: &Value) -> Value {
 
 fn ingress_listener(kind: Kind, files: &Path) -> Value {
     let mut network = Vec::new();
-    let mut http = vec![jwt_authn(files, false)];
+    let mut http = vec![jwt_authn(files, Jwt::Plain)];
     // All kinds share one VM, as they would share one configuration.
     match kind.extra {
         Extra::Nothing => {}

@@ -20,8 +20,7 @@ use crate::load::{Protocol, Request};
 use crate::machine::Core;
 use crate::presenting::Client;
 use crate::proxy::{Credentials, Proxy};
-use crate::report::figures::median_ratio;
-use crate::statistics::{median, micros, number};
+use crate::statistics::{median, median_ratio, micros, number};
 
 /// Requests that wait for the dead cluster, and what they come on.
 const WAITING: usize = 3_000;
