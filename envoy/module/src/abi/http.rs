@@ -6,7 +6,7 @@ use std::mem::take;
 
 use super::callbacks as envoy;
 use super::exchange::EnvoyExchange;
-use super::parked::Waiter;
+use super::parked::{Resume, Waiter};
 use super::types::{Buffer, CONTINUE, attempt, guard};
 use super::{Configured, give, stats, take_back};
 use crate::config::prover::Claims;
@@ -77,14 +77,15 @@ impl Slot {
             Step::Continue | Step::Answered => CONTINUE,
         }
     }
+}
 
-    pub(super) fn is_ready(&self, filter: *mut c_void) -> bool {
+impl Resume for Slot {
+    fn is_ready(&self, filter: *mut c_void) -> bool {
         let attempt = &self.state.borrow().attempt;
         attempt.is_ready(&EnvoyExchange(filter))
     }
 
-    /// It has waited: for a connection that it has now, or too long.
-    pub(super) fn resume(&self, filter: *mut c_void) {
+    fn resume(&self, filter: *mut c_void) {
         let exchange = EnvoyExchange(filter);
         let Some(prover) = self.prover() else { return };
         let step = attempt(|| {
