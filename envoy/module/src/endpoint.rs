@@ -178,15 +178,14 @@ impl Endpoint {
     }
 
     fn replace(&self, next: Arc<Generation>) {
-        let identity = |one: &Generation| one.signer().map(|signer| *signer.thumbprint());
-        let new = identity(&next);
+        let new = next.identity().copied();
         let old = self
             .current
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .replace(next);
         // Requests that see the new number find the new certificate in use.
-        if old.is_some_and(|old| identity(&old) != new) {
+        if old.is_some_and(|old| old.identity().copied() != new) {
             rotation::advance();
         }
     }

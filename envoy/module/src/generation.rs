@@ -12,6 +12,7 @@ use rustls::{
     ServerConnection,
 };
 use rustls_pki_types::ServerName;
+use tls_session_binding_client::CertificateThumbprint;
 use tls_session_binding_client::signer::Signer;
 
 use crate::config::{Config, Direction, Mistakes};
@@ -55,6 +56,7 @@ enum Role {
         name: ServerName<'static>,
         /// None if no algorithm of proofs fits the key.
         signer: Option<Arc<Signer>>,
+        identity: CertificateThumbprint,
     },
 }
 
@@ -134,6 +136,15 @@ impl Generation {
         }
     }
 
+    /// The certificate that connections to a server show, whatever its key; none on the other side.
+    #[must_use]
+    pub fn identity(&self) -> Option<&CertificateThumbprint> {
+        match &self.role {
+            Role::Client { identity, .. } => Some(identity),
+            Role::Server(_) => None,
+        }
+    }
+
     /// Which end of its connections this is.
     #[must_use]
     pub fn direction(&self) -> Direction {
@@ -205,6 +216,10 @@ fn client(
     key: Arc<CertifiedKey>,
     material: &Material,
 ) -> Result<(Role, Arc<dyn Recheck>), Mistakes> {
+    let leaf = key
+        .end_entity_cert()
+        .map_err(|error| mistake("identity", error))?;
+    let identity = CertificateThumbprint::of_der(leaf);
     // A cluster without prover needs none.
     let signer = Signer::new(Arc::clone(&key))
         .inspect_err(|error| {
@@ -239,6 +254,7 @@ fn client(
         config: Arc::new(client),
         name,
         signer: signer.map(Arc::new),
+        identity,
     };
     Ok((role, verifier))
 }

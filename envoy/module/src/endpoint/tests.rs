@@ -1,6 +1,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P521_SHA512};
+
 use super::*;
 use crate::testing::{Authority, Ends, Files, Says, endpoint};
 
@@ -281,4 +283,39 @@ fn an_expired_revocation_list_is_not_taken_up_and_does_not_keep_another_from_it(
     let server = endpoint(&ends.server_files.config(&crls, ""), Direction::Downstream);
     ends.server_files.write("two.pem", &list(2));
     assert_eq!(server.refresh(), Change::Taken);
+}
+
+#[test]
+fn a_new_certificate_moves_requests_whatever_its_key_and_a_new_authority_does_not() {
+    let ends = Ends::new();
+    let renew = |algorithm| {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let certificate = ends.authority.certify(&Says::default(), &key);
+        ends.client_files.write("key.pem", &key.serialize_pem());
+        ends.client_files.write("chain.pem", &certificate.pem());
+        assert_eq!(ends.client.refresh(), Change::Taken);
+        ends.client.current().unwrap()
+    };
+    let mut before = *ends.client.current().unwrap().identity().unwrap();
+    // A key that signs proofs or not, after one that does or not.
+    for algorithm in [
+        &PKCS_ECDSA_P521_SHA512,
+        &PKCS_ECDSA_P521_SHA512,
+        &PKCS_ECDSA_P256_SHA256,
+        &PKCS_ECDSA_P256_SHA256,
+    ] {
+        let generation = rotation::generation();
+        let identity = *renew(algorithm).identity().unwrap();
+        assert_ne!(identity, before);
+        // Other tests may advance it as well.
+        assert!(rotation::generation() > generation);
+        before = identity;
+    }
+    let other = Authority::new("other");
+    let both = format!("{}{}", ends.authority.pem(), other.pem());
+    ends.client_files.write("ca.pem", &both);
+    assert_eq!(ends.client.refresh(), Change::Taken);
+    let current = ends.client.current().unwrap();
+    assert_eq!(*current.identity().unwrap(), before);
+    assert!(ends.server.current().unwrap().identity().is_none());
 }

@@ -10,6 +10,12 @@ use tls_session_binding_e2e::Result;
 
 /// A certificate of the stack's CA, with a new key, that ends after `life`: its PEM and its key's.
 pub(crate) fn make(pki: &Path, life: Duration) -> Result<(String, String)> {
+    let now = SystemTime::now();
+    valid(pki, now - Duration::from_secs(2), now + life)
+}
+
+/// The same, valid between two times.
+pub(crate) fn valid(pki: &Path, from: SystemTime, to: SystemTime) -> Result<(String, String)> {
     let mut ca = CertificateParams::default();
     ca.distinguished_name = DistinguishedName::new();
     ca.distinguished_name
@@ -19,16 +25,19 @@ pub(crate) fn make(pki: &Path, life: Duration) -> Result<(String, String)> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(vec!["agent.demo".to_owned()])?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let now = SystemTime::now();
-    params.not_before = (now - Duration::from_secs(2)).into();
-    params.not_after = (now + life).into();
+    params.not_before = from.into();
+    params.not_after = to.into();
     let certificate = params.signed_by(&key, &issuer)?;
     Ok((certificate.pem(), key.serialize_pem()))
 }
 
 /// Puts one into the place of the certificate `name`, as renewing programs do: file by file.
 pub(crate) fn issue(pki: &Path, name: &str, life: Duration) -> Result<()> {
-    let (certificate, key) = make(pki, life)?;
+    put(pki, name, make(pki, life)?)
+}
+
+/// Puts a certificate and its key there.
+pub(crate) fn put(pki: &Path, name: &str, (certificate, key): (String, String)) -> Result<()> {
     for (ending, text) in [("key", key), ("pem", certificate)] {
         let next = pki.join(format!("{name}.next"));
         std::fs::write(&next, text)?;

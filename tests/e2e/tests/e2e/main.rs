@@ -48,3 +48,4 @@ mod statistics;
 mod threats;
 mod tokens;
 mod vocabulary;
+mod withheld;
