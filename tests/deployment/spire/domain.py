@@ -54,6 +54,10 @@ svid_file_name = "svid.pem"
 svid_key_file_name = "key.pem"
 svid_bundle_file_name = "bundle.pem"
 """
+USAGES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign",
+    "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
 
 
 class Domain:
@@ -81,6 +85,10 @@ class Domain:
 
     def bundle(self):
         return self.ask("bundle", "show", "-format", "pem")
+
+    def authority(self, *command):
+        """What the server says of one of its authorities: `show`, `prepare`, `activate`, `taint`, `revoke`."""
+        return json.loads(self.ask("localauthority", "x509", *command, "-output", "json"))
 
     @contextlib.contextmanager
     def server(self):
@@ -123,21 +131,21 @@ class Domain:
         self.ask("x509", "mint", "-spiffeID", f"spiffe://{self.name}{path}", "-ttl", "5m", "-write", folder)
         return folder
 
-    def forge(self, folder, identity, may_sign=False):
-        """A certificate that the same authority signs for any ID at all, as one who holds its key can."""
+    def forge(self, folder, *identities, authority=False, usages=()):
+        """A certificate that the same authority signs for any IDs at all, as one who holds its key can."""
         folder.mkdir()
-        bundle = self.bundle()
-        authority = x509.load_pem_x509_certificates(bundle.encode())[-1]
+        issuer = x509.load_pem_x509_certificates(self.bundle().encode())[-1]
         keys = json.loads((self.directory / "server/keys.json").read_text())["keys"].values()
         keys = [serialization.load_der_private_key(base64.b64decode(key), None) for key in keys]
-        (signer,) = [key for key in keys if key.public_key() == authority.public_key()]
+        (signer,) = [key for key in keys if key.public_key() == issuer.public_key()]
         key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateBuilder(authority.subject, x509.Name([]), key.public_key(), x509.random_serial_number())
+        builder = x509.CertificateBuilder(issuer.subject, x509.Name([]), key.public_key(), x509.random_serial_number())
         builder = builder.not_valid_before(now - datetime.timedelta(seconds=10)).not_valid_after(now + datetime.timedelta(minutes=3))
-        usage = dict.fromkeys(("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign", "encipher_only", "decipher_only"), False)
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(identity)]), True)
-        builder = builder.add_extension(x509.BasicConstraints(False, None), True)
-        builder = builder.add_extension(x509.KeyUsage(digital_signature=True, key_cert_sign=may_sign, **usage), True)
+        if identities:
+            names = [x509.UniformResourceIdentifier(one) for one in identities]
+            builder = builder.add_extension(x509.SubjectAlternativeName(names), True)
+        builder = builder.add_extension(x509.BasicConstraints(authority, None), True)
+        builder = builder.add_extension(x509.KeyUsage(**{name: name in ("digital_signature", *usages) for name in USAGES}), True)
         leaf = builder.sign(signer, hashes.SHA256())
         pem, pkcs8 = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         (folder / "svid.pem").write_bytes(leaf.public_bytes(pem))
