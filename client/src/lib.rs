@@ -7,6 +7,7 @@
 //!
 //! | module | what it does | feature |
 //! |---|---|---|
+//! | [`explain`] | says which rule a request is refused by, and what was compared | |
 //! | [`exporter`] | exporter value of a rustls connection | |
 //! | [`signer`] | signs with the private key of the client certificate | |
 //! | [`pem`] | reads certificates and keys, and says what is wrong with them | |
@@ -21,6 +22,7 @@
 
 #[cfg(feature = "dev")]
 pub mod dev;
+pub mod explain;
 pub mod exporter;
 #[cfg(feature = "http")]
 pub mod http;

@@ -7,6 +7,7 @@ pub(crate) mod der;
 pub(crate) mod files;
 pub(crate) mod foreign;
 pub(crate) mod foreign_jws;
+#[path = "../../client/src/explain/host_map.rs"]
 pub(crate) mod host_map;
 pub(crate) mod judge;
 pub(crate) mod keys;

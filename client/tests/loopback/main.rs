@@ -13,6 +13,7 @@ mod proxy;
 mod requests;
 mod rotation;
 mod server;
+mod verify;
 
 use tls_session_binding_client::http::{HttpVersion, Options, TlsVersion};
 

@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod credentials;
+mod inspect;
 mod proxy;
 mod request;
+mod verify;
 
 use std::error::Error;
 use std::fs;
@@ -15,7 +17,7 @@ use clap::{Args, Parser, Subcommand};
 use tls_session_binding_client::http::IdentityFiles;
 use tls_session_binding_client::signer::{Signer, SignerError};
 
-/// TLS-session-bound access tokens: send them, prove them, make them for development.
+/// TLS-session-bound access tokens: send them, prove them, see why they are refused, make them for development.
 #[derive(Parser)]
 #[command(version, disable_help_subcommand = true)]
 struct Command {
@@ -27,6 +29,8 @@ struct Command {
 enum Action {
     Request(request::RequestArguments),
     Proxy(Box<proxy::ProxyArguments>),
+    Verify(Box<verify::VerifyArguments>),
+    Inspect(inspect::InspectArguments),
     Proof(credentials::ProofArguments),
     Token(credentials::TokenArguments),
     Jwks(credentials::JwksArguments),
@@ -65,6 +69,8 @@ fn main() -> ExitCode {
     let outcome = match Command::parse().action {
         Action::Request(arguments) => request::run(&arguments),
         Action::Proxy(arguments) => proxy::run(&arguments),
+        Action::Verify(arguments) => verify::run(&arguments),
+        Action::Inspect(arguments) => inspect::run(&arguments),
         Action::Proof(arguments) => credentials::proof(&arguments),
         Action::Token(arguments) => credentials::token(&arguments),
         Action::Jwks(arguments) => credentials::jwks(&arguments),
