@@ -40,7 +40,7 @@ struct Parsed {
     not_after: u64,
     /// The key's DER (RFC 5280 section 4.1.2.7).
     spki: Vec<u8>,
-    /// Imported when the first proof is verified with it: that is dearer than the rest.
+    /// Imported when the first proof is verified with it: the import costs more than all the rest.
     key: OnceLock<Option<PublicKey>>,
 }
 

@@ -16,10 +16,9 @@ use tls_session_binding_wasm_tests::Result;
 /// The name of the stack's CA.
 const CA_NAME: &str = "Session Binding Development CA";
 const REQUESTS: u32 = 300;
-/// How much dearer than a request without a proof anything may be that is refused before its signature
-/// is verified.
+/// What a request may cost that is refused before its signature is verified, in requests without a proof.
 const BEFORE_SIGNATURE: f64 = 10.0;
-/// How much dearer anything may be: Envoy takes a hundred times for a vulnerability.
+/// What any request may cost: Envoy takes a hundred times for a vulnerability.
 const EVER: f64 = 100.0;
 
 /// A connection, and what is presented on it.
