@@ -53,6 +53,21 @@ fn every_requirement_names_a_test_that_exists() {
     }
 }
 
+#[test]
+fn every_row_of_the_threat_model_names_a_test_that_exists() {
+    let model = read("docs/threat-model.md");
+    let rows: Vec<[&str; 5]> = table(&model, "# Threat model");
+    assert!(rows.len() > 20);
+    let tests = sources(&path("."));
+    for [place, threat, _, test, _] in rows {
+        let function = format!(" {}(", test.trim_matches('`'));
+        assert!(
+            tests.contains(&function),
+            "{place}, {threat}: {test} is no test"
+        );
+    }
+}
+
 fn reasons() -> String {
     let client = ClientFault::ALL.iter().copied().map(Refusal::Client);
     let host = HostFault::ALL.iter().copied().map(Refusal::Host);
@@ -102,7 +117,7 @@ fn table<'a, const COLUMNS: usize>(document: &'a str, heading: &str) -> Vec<[&'a
     rows.skip(2).map(cells).collect()
 }
 
-/// All Rust sources, one behind the other.
+/// All sources in Rust and Python, one behind the other.
 fn sources(folder: &Path) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -110,7 +125,10 @@ fn sources(folder: &Path) -> String {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() && name != "target" && !name.starts_with('.') {
             text += &sources(&path);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path
+            .extension()
+            .is_some_and(|extension| extension == "rs" || extension == "py")
+        {
             text += &fs::read_to_string(&path).unwrap();
         }
     }

@@ -7,7 +7,7 @@ use tls_session_binding::error::{ClientFault, HostFault};
 
 use super::{path, read, table};
 
-const DOCUMENTS: [&str; 12] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "SECURITY.md",
@@ -18,6 +18,7 @@ const DOCUMENTS: [&str; 12] = [
     "docs/comparison.md",
     "docs/protocol.md",
     "docs/reference.md",
+    "docs/threat-model.md",
     "envoy/module/README.md",
     "benches/README.md",
 ];
