@@ -129,14 +129,18 @@ target/versions/%/.installed: tests/deployment/versions/envoy-%.txt | $(VENV)
 PROMETHEUS := target/prometheus/usr/bin/prometheus
 
 # Stock control planes, built once from pinned Go modules into target/control-planes.
-.PHONY: mesh control-plane-tools istio
+.PHONY: mesh control-plane-tools istio neighbour
 CONTROL_PLANES := tests/deployment/istio/control-planes
 
 MESH_TESTS ?= istio.test_requests istio.test_statistics istio.test_schemas istio.test_admission istio.test_gateway \
 	istio.test_neighbours istio.test_changes istio.test_registry istio.test_rotation
 
-mesh: control-plane-tools build istio $(DEPLOYMENT) $(PROMETHEUS) ## test: Run the manifests under a real istiod, agent and API server (root; Go, iptables; ten minutes to build, once)
+mesh: control-plane-tools build istio neighbour $(DEPLOYMENT) $(PROMETHEUS) ## test: Run the manifests under a real istiod, agent and API server (root; Go, iptables; ten minutes to build, once)
 	$(DEPLOYMENT_TEST) $(MESH_TESTS)
+
+# Somebody else's plugin, which stands beside the verifier.
+neighbour: tools
+	cargo build --locked --release --package tls-session-binding-wasm-tests --example neighbour --target wasm32-wasip1
 
 istio: | control-plane-tools
 	tests/deployment/build.sh $(CONTROL_PLANES)/kubernetes etcd=go.etcd.io/etcd/server/v3 \

@@ -1,6 +1,7 @@
 //! The attack catalogue: every row is tried where it is decided, and ends as it should.
 
 mod matrix;
+mod neighbours;
 mod rows;
 mod transferred;
 

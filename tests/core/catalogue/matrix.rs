@@ -7,7 +7,7 @@ use crate::common::sendable::obstacle;
 use crate::common::{files, recipe};
 
 use super::rows::{Level, Row, rows};
-use super::{cases_by_row, transferred};
+use super::{cases_by_row, neighbours, transferred};
 
 const HEAD: &str = "# Attacks and where they are tried
 
@@ -49,6 +49,7 @@ fn the_matrix_of_attacks_is_up_to_date() {
     }
     writeln!(text, "| {} rows | | | {} |", rows().len(), cells(sum)).unwrap();
     text.push_str(&transferred::table());
+    text.push_str(&neighbours::table());
     let path = files::path("../attack-matrix.md");
     if std::env::var_os("UPDATE_VECTORS").is_some() {
         std::fs::write(&path, &text).unwrap();

@@ -170,18 +170,18 @@ class Cluster(contextlib.ExitStack):
         self.registry.enter_context(start)
         stack.until(lambda: self.fetch(f"http://{REGISTRY}/v2/") is not None, "the registry", 30)
 
-    def push(self, wasm, tag):
+    def push(self, wasm, tag, image=IMAGE):
         """Pushes the image that `make package` ships of this file; the digest of its manifest."""
-        layout = self.directory / f"layout-{tag}"
+        layout = self.directory / f"layout-{image}-{tag}"
         command = [sys.executable, stack.ROOT / "packaging/oci.py", "wasm", layout, wasm]
         digest = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
         with self.namespace.entered():
             for blob in (layout / "blobs/sha256").iterdir():
-                place = send("POST", f"http://{REGISTRY}/v2/{IMAGE}/blobs/uploads/").headers["Location"]
+                place = send("POST", f"http://{REGISTRY}/v2/{image}/blobs/uploads/").headers["Location"]
                 send("PUT", f"http://{REGISTRY}{place}?digest=sha256:{blob.name}", blob.read_bytes())
             manifest = (layout / "blobs/sha256" / digest.removeprefix("sha256:")).read_bytes()
             kind = "application/vnd.oci.image.manifest.v1+json"
-            send("PUT", f"http://{REGISTRY}/v2/{IMAGE}/manifests/{tag}", manifest, **{"content-type": kind})
+            send("PUT", f"http://{REGISTRY}/v2/{image}/manifests/{tag}", manifest, **{"content-type": kind})
         return digest.removeprefix("sha256:")
 
 

@@ -27,6 +27,8 @@ class ColdStarts(unittest.TestCase):
 
 
 class LiveChanges(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         cls.mesh = mesh.running()

@@ -16,10 +16,19 @@ API = {
     "PeerAuthentication": "security.istio.io/v1",
     "EnvoyFilter": "networking.istio.io/v1alpha3",
     "WasmPlugin": "extensions.istio.io/v1alpha1",
+    "TrafficExtension": "extensions.istio.io/v1alpha1",
     "Service": "v1",
 }
-# Of these istiod takes the older first, where both speak of the same.
-ORDERED = ("RequestAuthentication", "PeerAuthentication", "Service")
+# Of these istiod takes the older first, where both speak of the same: theirs, and which of ours.
+ORDERED = {
+    "RequestAuthentication": "RequestAuthentication",
+    "PeerAuthentication": "PeerAuthentication",
+    "Service": "Service",
+    "ServiceEntry": "Service",
+    "WasmPlugin": "WasmPlugin",
+    "TrafficExtension": "WasmPlugin",
+}
+FOREIGN = stack.ROOT / "target/wasm32-wasip1/release/examples/neighbour.wasm"
 REFUSED = "refused"
 SETTLED = 1.0
 
@@ -33,7 +42,8 @@ class Neighbours(unittest.TestCase):
     def setUpClass(cls):
         cls.mesh = mesh.running()
         cls.cluster = cls.mesh.cluster
-        cls.keys = cls.cluster.keys_url
+        cls.words = {"ISSUER": mesh.ISSUER, "KEYS": cls.cluster.keys_url, "REGISTRY": mesh.clusters.REGISTRY}
+        cls.cluster.push(FOREIGN, "1", "neighbour")
 
     def tearDown(self):
         stack.until(lambda: self.good() == 200, "good requests after the neighbour has gone", 60)
@@ -41,9 +51,10 @@ class Neighbours(unittest.TestCase):
 
     def manifest(self, number, one):
         name = one.get("own") or f"a-neighbour-{number}"
-        text = yaml.safe_dump(one["spec"]).replace("ISSUER", mesh.ISSUER).replace("KEYS", self.keys)
-        spec = yaml.safe_load(text)
-        kind = one["kind"]
+        text = yaml.safe_dump({name: value for name, value in one["spec"].items() if value is not None})
+        for word, value in self.words.items():
+            text = text.replace(word, value)
+        spec, kind = yaml.safe_load(text), one["kind"]
         return {"apiVersion": API.get(kind, "networking.istio.io/v1"), "kind": kind, "metadata": {"name": name}, "spec": spec}
 
     def try_case(self, case):
@@ -51,7 +62,7 @@ class Neighbours(unittest.TestCase):
         mine = [self.manifest(number, one) for number, one in enumerate(case.get("apply", []))]
         added = [one for one in mine if one["metadata"]["name"].startswith("a-neighbour")]
         changed = [one for one in mine if one not in added]
-        at = case.get("at", "service")
+        at, where = case.get("at", "service"), case.get("namespace", "shop")
         before = self.versions(at)
         try:
             for name in case.get("delete", []):
@@ -59,7 +70,7 @@ class Neighbours(unittest.TestCase):
             for one in changed:
                 self.patch(one)
             if added:
-                self.cluster.apply(*added)
+                self.cluster.apply(*added, namespace=where)
             if case.get("older"):
                 self.make_ours_younger({one["kind"] for one in added})
             if case["good"] != "any":
@@ -67,7 +78,7 @@ class Neighbours(unittest.TestCase):
             self.judge(case)
         finally:
             for one in added:
-                self.cluster.kubectl("delete", one["kind"].lower(), one["metadata"]["name"], "--namespace", "shop", "--ignore-not-found")
+                self.cluster.kubectl("delete", one["kind"].lower(), one["metadata"]["name"], "--namespace", where, "--ignore-not-found")
             for name in case.get("delete", []):
                 self.cluster.apply(own[name])
             for one in changed:
@@ -81,8 +92,9 @@ class Neighbours(unittest.TestCase):
 
     def make_ours_younger(self, kinds):
         """Times of creation have a resolution of a second; of one second, the name decides, and theirs is first."""
+        ours = {ORDERED.get(kind) for kind in kinds}
         for one in self.mesh.manifests:
-            if one["kind"] in kinds and one["kind"] in ORDERED:
+            if one["kind"] in ours:
                 self.cluster.kubectl("delete", one["kind"].lower(), one["metadata"]["name"], "--namespace", "shop")
                 self.cluster.apply(one)
 

@@ -1,5 +1,7 @@
 """What each kind of request is answered, through both sidecars and straight at the verifier's port."""
 
+import contextlib
+import json
 import socket
 import unittest
 
@@ -98,6 +100,21 @@ class AtTheVerifiersPort(unittest.TestCase):
             answer = second.request(authorization=f"Bearer {token}", session_binding_proof=proof)
         self.assertEqual(answer.status, 401)
         self.assertIn('error="invalid_proof"', answer.error)
+
+    def test_on_every_worker_each_connection_has_bindings_of_its_own(self):
+        """Connections are spread over the workers by the kernel: of twenty, one worker has all of them once in 500,000 runs."""
+        for name in ("service", "client"):
+            options = json.loads(self.mesh.pods[name].fetch("http://127.0.0.1:15000/server_info"))["command_line_options"]
+            self.assertEqual(options["concurrency"], 2, name)
+        token, identity = self.mesh.token(), self.mesh.identity("client")
+        bearer, before = {"authorization": f"Bearer {token}"}, None
+        with contextlib.ExitStack() as open_ones:
+            for _ in range(20):
+                connection = open_ones.enter_context(self.mesh.connect("client"))
+                if before:
+                    self.assertEqual(connection.request(**bearer, session_binding_proof=before).status, 401)
+                before = identity.proof(token, connection.exporter)
+                self.assertEqual([connection.request(**bearer, session_binding_proof=before).status for _ in range(2)], [200, 200])
 
     def test_a_token_somewhere_else_than_in_authorization_is_refused(self):
         token = self.mesh.token()
