@@ -167,7 +167,7 @@ class Cluster(contextlib.ExitStack):
         """The registry of the plugin's image; it holds nothing yet."""
         self.registry = self.enter_context(contextlib.ExitStack())
         start = self.namespace.start(sandbox.program("registry"), REGISTRY, log=self.directory / "registry.log")
-        self.registry.enter_context(start)
+        self.registry_process = self.registry.enter_context(start)
         stack.until(lambda: self.fetch(f"http://{REGISTRY}/v2/") is not None, "the registry", 30)
 
     def push(self, wasm, tag, image=IMAGE):

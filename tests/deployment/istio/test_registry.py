@@ -1,5 +1,6 @@
 """The registry of the plugin's image: down, wrong, changed; and the form of the manifests that needs none."""
 
+import signal
 import time
 import unittest
 
@@ -72,6 +73,23 @@ class Registry(unittest.TestCase):
         self.mesh.stop("service")
         self.mesh.start("service").wait_until_ready()
         stack.until(lambda: self.good() == 200, "a good request", 60)
+        self.assertEqual(self.steal(), 401)
+
+    def test_a_slow_fetch_that_a_later_change_overtakes_refuses_until_the_plugin_is_changed_again(self):
+        """The agent fetches for each change on its own and forwards what it has in the order in which fetches end."""
+        (ours,) = [one for one in self.mesh.manifests if one["kind"] == "WasmPlugin" and one["metadata"]["name"] == "tls-session-binding"]
+        slow = {"failStrategy": "FAIL_OPEN", "url": f"oci://{mesh.clusters.REGISTRY}/nothing:1", "sha256": "3" * 64}
+        kubectl = self.mesh.cluster.kubectl
+        registry = self.mesh.cluster.registry_process
+        registry.send_signal(signal.SIGSTOP)
+        self.addCleanup(registry.send_signal, signal.SIGCONT)
+        kubectl("patch", "wasmplugin", "tls-session-binding", "--namespace", "shop", "--type", "merge", "-p", stack.json.dumps({"spec": slow}))
+        stack.until(lambda: "fetching image nothing" in self.mesh.pods["service"].log(), "the slow fetch", 60)
+        kubectl("replace", "--namespace", "shop", "-f", "-", manifest=[ours])
+        stack.until(lambda: self.mesh.prove() == 403, "what the slow fetch ended with, half a minute later", 120)
+        self.assertNotEqual(self.steal(), 200)
+        kubectl("annotate", "wasmplugin", "tls-session-binding", "--namespace", "shop", "--overwrite", f"again={time.monotonic_ns()}")
+        stack.until(lambda: self.mesh.prove() == 200, "good requests after another change", 60)
         self.assertEqual(self.steal(), 401)
 
     def steal(self):
