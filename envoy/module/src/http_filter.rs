@@ -1,7 +1,10 @@
 //! The HTTP filters, by name.
 
+use std::sync::Arc;
+
 use crate::config::Mistakes;
 use crate::prover::Prover;
+use crate::verify::Verify;
 use crate::{rotation, upstream};
 
 /// An HTTP filter as configured.
@@ -11,6 +14,8 @@ pub enum HttpFilter {
     Prover(Prover),
     /// In the listener of a client's sidecar: tells which identity new connections would use.
     Generation,
+    /// In a server's listener: verifies the binding of tokens.
+    Verify(Arc<Verify>),
 }
 
 /// Envoy's side of a request on a listener.
@@ -29,12 +34,13 @@ impl HttpFilter {
     pub fn load(name: &[u8], config: &[u8]) -> Result<Self, Mistakes> {
         match name {
             b"prover" => Prover::load(config).map(Self::Prover),
+            b"verify" => Verify::load(config).map(Arc::new).map(Self::Verify),
             b"generation" if matches!(config.trim_ascii(), b"" | b"{}") => Ok(Self::Generation),
             b"generation" => Err(Mistakes::one(
                 "filter_config: `generation` has nothing to configure".to_owned(),
             )),
             _ => Err(Mistakes::one(
-                "filter_name: the HTTP filters are `prover` and `generation`".to_owned(),
+                "filter_name: the HTTP filters are `verify`, `prover` and `generation`".to_owned(),
             )),
         }
     }

@@ -6,6 +6,7 @@
 //! | `publish` | network filter | facts of a client's handshake as filter state, where the verifier reads them |
 //! | `prover` | upstream HTTP filter | the proof that fits the connection a request goes out on |
 //! | `generation` | HTTP filter of a client's sidecar | which identity new connections use: a part of the pools' key |
+//! | `verify` | HTTP filter of a server's sidecar | the verifier itself, in place of the Proxy-Wasm filter |
 //!
 //! [`socket`] is a connection's state machine; [`endpoint`] and [`generation`] are what connections
 //! share; [`downstream`] and [`upstream`] what is known of those whose handshake is done. Only the
@@ -36,6 +37,7 @@ pub mod spiffe;
 pub mod ticker;
 pub mod upstream;
 pub mod verifier;
+pub mod verify;
 pub mod waiting;
 pub mod watched;
 

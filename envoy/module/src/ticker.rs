@@ -13,7 +13,7 @@ use rustls_pki_types::UnixTime;
 
 use crate::endpoint::{Change, Endpoint};
 use crate::metrics::{self, Counter, Gauge};
-use crate::{clock, log, upstream, waiting, watched};
+use crate::{clock, log, upstream, verify, waiting, watched};
 
 /// Time between two rounds: how late a bound on waiting may be noticed.
 const ROUND: Duration = Duration::from_millis(250);
@@ -116,6 +116,7 @@ fn survive(work: impl FnOnce()) {
 fn tick(_round: u32) {
     let endpoints = endpoints();
     survive(|| metrics::flush(|gauge| value(gauge, &endpoints)));
+    survive(verify::flush);
     waiting::wake_all();
     watched::ring_ended(clock::now());
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::types::Buffer;
+use super::types::{Buffer, Header};
 
 unsafe extern "C" {
     pub(super) fn envoy_dynamic_module_callback_log(level: u32, message: Buffer);
@@ -116,7 +116,7 @@ unsafe extern "C" {
     pub(super) fn envoy_dynamic_module_callback_http_send_response(
         filter: *mut c_void,
         status: u32,
-        headers: *const c_void,
+        headers: *const Header,
         headers_count: usize,
         body: Buffer,
         details: Buffer,
@@ -134,6 +134,41 @@ unsafe extern "C" {
         key: Buffer,
         value: Buffer,
     ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_get_filter_state_bytes(
+        filter: *mut c_void,
+        key: Buffer,
+        value: *mut Buffer,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_set_filter_state_value(
+        filter: *mut c_void,
+        key: Buffer,
+        value: Buffer,
+        life_span: u32,
+        stream_sharing: u32,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_get_headers_size(
+        filter: *mut c_void,
+        map: u32,
+    ) -> usize;
+    pub(super) fn envoy_dynamic_module_callback_http_get_headers(
+        filter: *mut c_void,
+        map: u32,
+        headers: *mut Header,
+    ) -> bool;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_record_histogram_value(
+        filter: *mut c_void,
+        id: usize,
+        labels: *const Buffer,
+        labels_count: usize,
+        value: u64,
+    ) -> u32;
+    pub(super) fn envoy_dynamic_module_callback_http_filter_config_define_histogram(
+        config: *mut c_void,
+        name: Buffer,
+        labels: *const Buffer,
+        labels_count: usize,
+        id: *mut usize,
+    ) -> u32;
     pub(super) fn envoy_dynamic_module_callback_http_filter_continue_decoding(filter: *mut c_void);
     pub(super) fn envoy_dynamic_module_callback_http_filter_reset_stream(
         filter: *mut c_void,

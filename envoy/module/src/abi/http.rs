@@ -1,5 +1,6 @@
 //! Hooks of the HTTP filters.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::ffi::c_void;
 use std::mem::take;
@@ -8,6 +9,7 @@ use super::callbacks as envoy;
 use super::exchange::EnvoyExchange;
 use super::parked::{Resume, Waiter};
 use super::types::{Buffer, CONTINUE, attempt, guard};
+use super::verify::EnvoyRequest;
 use super::{Configured, give, stats, take_back};
 use crate::config::prover::Claims;
 use crate::http_filter::{HttpFilter, tell_generation};
@@ -43,7 +45,7 @@ impl Slot {
     fn prover(&self) -> Option<&Prover> {
         match self.filter() {
             HttpFilter::Prover(prover) => Some(prover),
-            HttpFilter::Generation => None,
+            HttpFilter::Generation | HttpFilter::Verify(_) => None,
         }
     }
 
@@ -54,6 +56,8 @@ impl Slot {
             HttpFilter::Prover(prover) => self.prove(prover, filter, claims),
             HttpFilter::Generation if !tell_generation(&request) => STOP,
             HttpFilter::Generation => CONTINUE,
+            HttpFilter::Verify(verify) if !verify.headers(&mut EnvoyRequest(filter)) => STOP,
+            HttpFilter::Verify(_) => CONTINUE,
         }
     }
 
@@ -122,8 +126,11 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_new(
         let (name, config) = unsafe { (name.bytes(), config.bytes()) };
         match HttpFilter::load(name, config) {
             Ok(filter) => {
-                let counts = matches!(filter, HttpFilter::Prover(_));
-                let stats = counts.then(|| stats::of_http_filter(envoy));
+                let stats: Option<Box<dyn Any>> = match &filter {
+                    HttpFilter::Prover(_) => Some(Box::new(stats::of_http_filter(envoy))),
+                    HttpFilter::Verify(verify) => Some(Box::new(stats::of_verify(envoy, verify))),
+                    HttpFilter::Generation => None,
+                };
                 give(Configured::new(filter, stats))
             }
             Err(mistakes) => {
@@ -145,12 +152,18 @@ extern "C" fn envoy_dynamic_module_on_http_filter_config_destroy(
 /// Reads what a route configures for itself; null refuses it.
 #[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_new(
-    _name: Buffer,
+    name: Buffer,
     config: Buffer,
 ) -> *const Claims {
     guard(std::ptr::null(), || {
-        // SAFETY: Envoy keeps it valid during the call.
-        match Claims::parse(unsafe { config.bytes() }) {
+        // SAFETY: Envoy keeps both valid during the call.
+        let (name, config) = unsafe { (name.bytes(), config.bytes()) };
+        if name == b"verify" {
+            // Whoever owns a route must not be able to switch binding off.
+            log::error("HTTP filter of a route refused: `verify` takes the listener's configuration alone");
+            return std::ptr::null();
+        }
+        match Claims::parse(config) {
             Ok(claims) => give(claims),
             Err(mistakes) => {
                 log::error(&format!("HTTP filter of a route refused: {mistakes}"));
@@ -208,6 +221,25 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_headers(
         EnvoyExchange(filter).answer(500, "internal_error");
         STOP
     })
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
+    filter: *mut c_void,
+    slot: *const Slot,
+) -> u32 {
+    // SAFETY: as for `request_headers`.
+    let HttpFilter::Verify(verify) = unsafe { &*slot }.filter() else {
+        return CONTINUE;
+    };
+    match attempt(|| verify.trailers(&mut EnvoyRequest(filter))) {
+        Some(true) => CONTINUE,
+        Some(false) => STOP,
+        None => {
+            EnvoyExchange(filter).answer(500, "internal_error");
+            STOP
+        }
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -17,14 +17,15 @@ mod socket;
 mod socket_host;
 mod stats;
 mod types;
+mod verify;
 
+use std::any::Any;
 use std::ffi::{CStr, c_char};
 use std::sync::Arc;
 
 use types::Buffer;
 
 use crate::log::{self, Level};
-use crate::metrics::Registration;
 use crate::ticker::Ticker;
 
 const VERSION: &CStr = c"v0.2.0";
@@ -50,12 +51,12 @@ fn write_log(level: Level, line: &str) {
 /// are used after their owner has gone, and the thread ends last.
 struct Configured<T> {
     value: T,
-    _stats: Option<Registration>,
+    _stats: Option<Box<dyn Any>>,
     _ticker: Arc<Ticker>,
 }
 
 impl<T> Configured<T> {
-    fn new(value: T, stats: Option<Registration>) -> Self {
+    fn new(value: T, stats: Option<Box<dyn Any>>) -> Self {
         Self {
             value,
             _stats: stats,

@@ -6,18 +6,28 @@ use std::ptr;
 use super::callbacks as envoy;
 use super::types::Buffer;
 use crate::metrics::{self, Exporter, Registration, Scope};
+use crate::verify::{self, Counts, Verify};
 
 /// Defines the module's counters and gauges on the configuration of a network filter.
 pub(super) fn of_network_filter(config: *mut c_void) -> Registration {
     metrics::register(
-        Box::new(Stats::define(config, Kind::Network)),
+        Box::new(Stats::of_module(config, Kind::Network)),
         Scope::Process,
     )
 }
 
 /// Defines the module's counters and gauges on the configuration of an HTTP filter.
 pub(super) fn of_http_filter(config: *mut c_void) -> Registration {
-    metrics::register(Box::new(Stats::define(config, Kind::Http)), Scope::Cluster)
+    metrics::register(Box::new(Stats::of_module(config, Kind::Http)), Scope::Cluster)
+}
+
+/// Defines what a filter `verify` counts.
+pub(super) fn of_verify(config: *mut c_void, verify: &Verify) -> verify::Registration {
+    let counts = verify.counts();
+    let gauges = Counts::gauge_names();
+    let stats = Stats::define(config, Kind::Http, counts.counter_names(), &gauges);
+    counts.set_verification(stats.histogram(verify::VERIFICATION));
+    verify::register(counts, Box::new(stats))
 }
 
 #[derive(Clone, Copy)]
@@ -39,21 +49,20 @@ struct Stats {
 unsafe impl Send for Stats {}
 
 impl Stats {
-    fn define(config: *mut c_void, kind: Kind) -> Self {
+    fn of_module(config: *mut c_void, kind: Kind) -> Self {
+        let (counters, gauges) = (metrics::counter_names(), metrics::gauge_names());
+        Self::define(config, kind, &counters, &gauges)
+    }
+
+    fn define(config: *mut c_void, kind: Kind, counters: &[String], gauges: &[String]) -> Self {
         let stats = Self {
             config,
             kind,
             counters: Vec::new(),
             gauges: Vec::new(),
         };
-        let counters = metrics::counter_names()
-            .iter()
-            .map(|name| stats.counter(name))
-            .collect();
-        let gauges = metrics::gauge_names()
-            .iter()
-            .map(|name| stats.gauge(name))
-            .collect();
+        let counters = counters.iter().map(|name| stats.counter(name)).collect();
+        let gauges = gauges.iter().map(|name| stats.gauge(name)).collect();
         Self {
             counters,
             gauges,
@@ -83,6 +92,22 @@ impl Stats {
                     )
                 }
             }
+        };
+        id
+    }
+
+    /// Of an HTTP filter.
+    fn histogram(&self, name: &str) -> usize {
+        let (mut id, name) = (0, Buffer::of(name.as_bytes()));
+        // SAFETY: as in `counter`.
+        unsafe {
+            envoy::envoy_dynamic_module_callback_http_filter_config_define_histogram(
+                self.config,
+                name,
+                ptr::null(),
+                0,
+                &raw mut id,
+            )
         };
         id
     }

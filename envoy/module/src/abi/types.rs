@@ -38,6 +38,14 @@ impl Buffer {
     }
 }
 
+/// One line of a block of headers.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(super) struct Header {
+    pub(super) name: Buffer,
+    pub(super) value: Buffer,
+}
+
 /// What a read or a write of the transport socket tells Envoy.
 #[repr(C)]
 pub(super) struct IoResult {

@@ -13,7 +13,7 @@ use crate::failure::{self, Failure};
 use crate::metrics::{Handshake, count_handshake};
 use crate::rotation::Tenure;
 use crate::upstream::{self, Upstream};
-use crate::waiting;
+use crate::{verify, waiting};
 
 /// How long after a client's end of a handshake the server may still refuse it.
 const REFUSAL: Duration = Duration::from_secs(10);
@@ -153,7 +153,10 @@ impl Drop for Socket {
             return;
         };
         match self.generation.direction() {
-            Direction::Downstream => downstream::CONNECTIONS.forget(id),
+            Direction::Downstream => {
+                verify::purge(id);
+                downstream::CONNECTIONS.forget(id);
+            }
             Direction::Upstream => {
                 upstream::CONNECTIONS.forget(id);
                 // Who waited for this connection may get another one.

@@ -46,14 +46,6 @@ extern "C" fn envoy_dynamic_module_on_http_filter_request_body(
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn envoy_dynamic_module_on_http_filter_request_trailers(
-    _filter: *mut c_void,
-    _slot: *const c_void,
-) -> u32 {
-    CONTINUE
-}
-
-#[unsafe(no_mangle)]
 extern "C" fn envoy_dynamic_module_on_http_filter_response_trailers(
     _filter: *mut c_void,
     _slot: *const c_void,
