@@ -46,6 +46,22 @@ impl HttpFilter {
     }
 }
 
+/// The status that a gRPC client understands for a response of this module's; `None` if the request is not gRPC's.
+#[must_use]
+pub fn grpc_status(lines: &[(&str, &[u8])], status: u32) -> Option<&'static str> {
+    let is_grpc = |(name, value): &(&str, &[u8])| {
+        let rest = value.strip_prefix(b"application/grpc");
+        *name == "content-type" && rest.is_some_and(|rest| matches!(rest, [] | [b'+' | b';', ..]))
+    };
+    lines.iter().any(is_grpc).then_some(match status {
+        400 => "13",
+        401 => "16",
+        403 => "7",
+        503 => "14",
+        _ => "2",
+    })
+}
+
 /// Tells the generation of the identity as filter state: whether the request goes on.
 pub fn tell_generation(request: &dyn Request) -> bool {
     upstream::end_what_is_over();

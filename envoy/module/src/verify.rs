@@ -142,10 +142,10 @@ impl Verify {
     fn decide(self: &Arc<Self>, request: &dyn Request, lines: &Lines<'_>) -> Decision<'_> {
         let config = &self.config;
         let elsewhere = &config.tokens_elsewhere;
-        let gathered = tls_session_binding::request::Request::gather(
-            lines.iter().copied(),
-            |name, value| elsewhere.is_in_header(name, value),
-        );
+        let gathered =
+            tls_session_binding::request::Request::gather(lines.iter().copied(), |name, value| {
+                elsewhere.is_in_header(name, value)
+            });
         let connection = Connection::of(config, request);
         if gathered.presents_token() {
             self.counts.tell_what_is_there(&connection);
@@ -263,3 +263,6 @@ fn nanos() -> Option<u64> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
     u64::try_from(since.as_nanos()).ok()
 }
+
+#[cfg(test)]
+mod tests;

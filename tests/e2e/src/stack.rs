@@ -17,7 +17,51 @@ use crate::upstream::Upstream;
 use crate::{Result, root};
 
 /// The line of `envoy/ingress.yaml` that configures the filter.
-pub const FILTER: &str = r#"value: '{"confirmation": {"property": ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", "payload"]}}'"#;
+pub const FILTER: &str = Verifier::Wasm.filter();
+
+/// Who runs the verifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verifier {
+    /// The Proxy-Wasm filter.
+    Wasm,
+    /// The native module.
+    Native,
+}
+
+impl Verifier {
+    /// The shipped bootstrap file of a service's Envoy.
+    #[must_use]
+    pub const fn file(self) -> &'static str {
+        match self {
+            Self::Wasm => "ingress.yaml",
+            Self::Native => "ingress-native.yaml",
+        }
+    }
+
+    /// The line of it that configures the filter.
+    #[must_use]
+    pub const fn filter(self) -> &'static str {
+        match self {
+            Self::Wasm => {
+                r#"value: '{"confirmation": {"property": ["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", "payload"]}}'"#
+            }
+            Self::Native => {
+                r#"value: '{"confirmation": {"property": ["filter_state", "session_binding.claims"]}}'"#
+            }
+        }
+    }
+
+    /// Where it reads the claims that `jwt_authn` has verified.
+    #[must_use]
+    pub const fn claims(self) -> &'static str {
+        match self {
+            Self::Wasm => {
+                r#"["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", "payload"]"#
+            }
+            Self::Native => r#"["filter_state", "session_binding.claims"]"#,
+        }
+    }
+}
 
 /// A shipped bootstrap file, which a test may change by plain substitution.
 #[derive(Debug, Clone)]
@@ -171,7 +215,15 @@ impl Stack {
     /// # Errors
     /// As [`Stack::start`].
     pub async fn ingress() -> Result<Self> {
-        Self::start(&Bootstrap::shipped("ingress.yaml")?).await
+        Self::verified_by(Verifier::Wasm).await
+    }
+
+    /// Starts the shipped stack of this verifier.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub async fn verified_by(verifier: Verifier) -> Result<Self> {
+        Self::start(&Bootstrap::shipped(verifier.file())?).await
     }
 
     /// Starts another Envoy, `name`, on the same files, with its `listener` in front of `upstream`.

@@ -117,17 +117,7 @@ impl Exchange for EnvoyExchange {
     }
 
     fn answer(&self, status: u32, reason: &str) {
-        // SAFETY: Envoy copies the texts; there are no headers.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_http_send_response(
-                self.0,
-                status,
-                std::ptr::null(),
-                0,
-                Buffer::of(reason.as_bytes()),
-                Buffer::of(reason.as_bytes()),
-            );
-        }
+        super::verify::answer(self.0, status, None, reason, reason);
     }
 
     fn give_up(&self, reason: &str) {

@@ -55,9 +55,8 @@ impl Slot {
         match self.filter() {
             HttpFilter::Prover(prover) => self.prove(prover, filter, claims),
             HttpFilter::Generation if !tell_generation(&request) => STOP,
-            HttpFilter::Generation => CONTINUE,
             HttpFilter::Verify(verify) if !verify.headers(&mut EnvoyRequest(filter)) => STOP,
-            HttpFilter::Verify(_) => CONTINUE,
+            HttpFilter::Generation | HttpFilter::Verify(_) => CONTINUE,
         }
     }
 
@@ -160,7 +159,9 @@ extern "C" fn envoy_dynamic_module_on_http_filter_per_route_config_new(
         let (name, config) = unsafe { (name.bytes(), config.bytes()) };
         if name == b"verify" {
             // Whoever owns a route must not be able to switch binding off.
-            log::error("HTTP filter of a route refused: `verify` takes the listener's configuration alone");
+            log::error(
+                "HTTP filter of a route refused: `verify` takes the listener's configuration alone",
+            );
             return std::ptr::null();
         }
         match Claims::parse(config) {

@@ -59,7 +59,10 @@ extern "C" fn envoy_dynamic_module_on_network_filter_config_new(
         // SAFETY: Envoy keeps both valid during the call.
         let (name, config) = unsafe { (name.bytes(), config.bytes()) };
         match publish::check_config(name, config) {
-            Ok(()) => give(Configured::new((), Some(Box::new(stats::of_network_filter(envoy))))),
+            Ok(()) => give(Configured::new(
+                (),
+                Some(Box::new(stats::of_network_filter(envoy))),
+            )),
             Err(mistakes) => {
                 log::error(&format!("network filter refused: {mistakes}"));
                 std::ptr::null()

@@ -18,7 +18,10 @@ pub(super) fn of_network_filter(config: *mut c_void) -> Registration {
 
 /// Defines the module's counters and gauges on the configuration of an HTTP filter.
 pub(super) fn of_http_filter(config: *mut c_void) -> Registration {
-    metrics::register(Box::new(Stats::of_module(config, Kind::Http)), Scope::Cluster)
+    metrics::register(
+        Box::new(Stats::of_module(config, Kind::Http)),
+        Scope::Cluster,
+    )
 }
 
 /// Defines what a filter `verify` counts.

@@ -7,6 +7,7 @@ use tls_session_binding::challenge::Challenge;
 
 use super::callbacks as envoy;
 use super::types::{Buffer, Header};
+use crate::http_filter::grpc_status;
 use crate::verify::{Block, LifeSpan, Lines, Request};
 
 /// Attribute `connection.id`.
@@ -48,11 +49,7 @@ impl Request for EnvoyRequest {
         let mut headers = vec![empty; count];
         // SAFETY: there is room for as many lines as Envoy has just said there are.
         let is_read = unsafe {
-            envoy::envoy_dynamic_module_callback_http_get_headers(
-                self.0,
-                map,
-                headers.as_mut_ptr(),
-            )
+            envoy::envoy_dynamic_module_callback_http_get_headers(self.0, map, headers.as_mut_ptr())
         };
         if !is_read {
             return None;
@@ -136,21 +133,47 @@ impl Request for EnvoyRequest {
     }
 
     fn answer(&mut self, challenge: &Challenge, reason: &str) {
-        let authenticate = challenge.www_authenticate.as_deref().map(|value| Header {
-            name: Buffer::of(b"www-authenticate"),
-            value: Buffer::of(value.as_bytes()),
-        });
-        let headers: Vec<Header> = authenticate.into_iter().collect();
-        // SAFETY: the filter is alive; Envoy copies the texts.
-        unsafe {
-            envoy::envoy_dynamic_module_callback_http_send_response(
-                self.0,
-                challenge.status,
-                headers.as_ptr(),
-                headers.len(),
-                Buffer::of(challenge.body.as_bytes()),
-                Buffer::of(reason.as_bytes()),
-            );
-        }
+        let authenticate = challenge.www_authenticate.as_deref();
+        answer(
+            self.0,
+            challenge.status,
+            authenticate,
+            challenge.body,
+            reason,
+        );
+    }
+}
+
+/// Ends a request with a response of the module's. Envoy answers gRPC with the status 0, which is success, unless
+/// told otherwise.
+pub(super) fn answer(
+    filter: *mut c_void,
+    status: u32,
+    authenticate: Option<&str>,
+    body: &str,
+    details: &str,
+) {
+    let request = EnvoyRequest(filter);
+    let lines = request.lines(Block::Headers).unwrap_or_default();
+    let grpc_status = grpc_status(&lines, status);
+    let line = |name: &'static str, value: &str| Header {
+        name: Buffer::of(name.as_bytes()),
+        value: Buffer::of(value.as_bytes()),
+    };
+    let headers: Vec<Header> = authenticate
+        .map(|value| line("www-authenticate", value))
+        .into_iter()
+        .chain(grpc_status.map(|value| line("grpc-status", value)))
+        .collect();
+    // SAFETY: the filter is alive; Envoy copies the texts.
+    unsafe {
+        envoy::envoy_dynamic_module_callback_http_send_response(
+            filter,
+            status,
+            headers.as_ptr(),
+            headers.len(),
+            Buffer::of(body.as_bytes()),
+            Buffer::of(details.as_bytes()),
+        );
     }
 }

@@ -180,19 +180,27 @@ fn fault(refusal: Refusal) -> usize {
 fn names_of(rule: &Rule) -> Vec<String> {
     let name = |kind: &str, what: &str| format!("{PREFIX}.{kind}.{what}.{}", rule.name);
     let faults = |client: &str, host: &str| {
-        let client = ClientFault::ALL.iter().map(|fault| name(client, fault.reason()));
-        let host = HostFault::ALL.iter().map(|fault| name(host, fault.reason()));
+        let client = ClientFault::ALL
+            .iter()
+            .map(|fault| name(client, fault.reason()));
+        let host = HostFault::ALL
+            .iter()
+            .map(|fault| name(host, fault.reason()));
         client.chain(host).collect::<Vec<_>>()
     };
-    let admitted = Verdict::ALL.iter().map(|verdict| name("admitted", verdict.name()));
+    let admitted = Verdict::ALL
+        .iter()
+        .map(|verdict| name("admitted", verdict.name()));
     let mut names: Vec<String> = admitted.collect();
     names.extend(faults("refused", "failed"));
     names.extend(faults("observed", "observed"));
     names
 }
 
+type Registered = (Arc<Counts>, Box<dyn Exporter>);
+
 /// The filters that are configured, and where in Envoy's stats each counts.
-static REGISTERED: Mutex<Vec<(Arc<Counts>, Box<dyn Exporter>)>> = Mutex::new(Vec::new());
+static REGISTERED: Mutex<Vec<Registered>> = Mutex::new(Vec::new());
 
 /// A filter's place in Envoy's stats; dropping it ends that.
 pub struct Registration(Arc<Counts>);
@@ -215,7 +223,10 @@ impl Drop for Registration {
 /// Hands over what was counted. Gauges are the process's: what all filters hold, and what none of them lacks.
 pub fn flush() {
     let registered = registered();
-    let held: i64 = registered.iter().map(|(counts, _)| counts.held.load(Relaxed)).sum();
+    let held: i64 = registered
+        .iter()
+        .map(|(counts, _)| counts.held.load(Relaxed))
+        .sum();
     for (counts, exporter) in registered.iter() {
         for (counter, pending) in counts.pending.iter().enumerate() {
             match pending.swap(0, Relaxed) {
@@ -226,13 +237,16 @@ pub fn flush() {
         exporter.set(0, u64::try_from(held).unwrap_or_default());
         for index in 0..FACTS.len() {
             let is_there = |(counts, _): &(Arc<Counts>, _)| {
-                counts.facts.get(index).is_none_or(|fact| fact.load(Relaxed))
+                counts
+                    .facts
+                    .get(index)
+                    .is_none_or(|fact| fact.load(Relaxed))
             };
             exporter.set(1 + index, u64::from(registered.iter().all(is_there)));
         }
     }
 }
 
-fn registered() -> MutexGuard<'static, Vec<(Arc<Counts>, Box<dyn Exporter>)>> {
+fn registered() -> MutexGuard<'static, Vec<Registered>> {
     REGISTERED.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -76,12 +76,14 @@ impl Host for Connection<'_> {
 
     fn certificate(&self) -> Option<Vec<u8>> {
         let property = &self.config.client_certificate.property;
-        self.read(property, publish::CLIENT_CERTIFICATE, |facts| {
-            match &facts.certificate {
+        self.read(
+            property,
+            publish::CLIENT_CERTIFICATE,
+            |facts| match &facts.certificate {
                 Some(der) => STANDARD.encode(der).into_bytes(),
                 None => NOT_PRESENTED.into(),
-            }
-        })
+            },
+        )
     }
 
     /// One text holds all members.

@@ -236,6 +236,39 @@ callbacks! {
         this::<Stream>(stream).headers.borrow_mut().insert(key.text(), value.text());
         true
     }
+    envoy_dynamic_module_callback_http_get_filter_state_bytes(
+        _stream: *mut c_void, _key: Buffer, _value: *mut Buffer) -> bool {
+        false
+    }
+    envoy_dynamic_module_callback_http_set_filter_state_value(
+        stream: *mut c_void, key: Buffer, value: Buffer, _span: u32, _sharing: u32) -> bool {
+        this::<Stream>(stream).headers.borrow_mut().insert(key.text(), value.text());
+        true
+    }
+    envoy_dynamic_module_callback_http_get_headers_size(stream: *mut c_void, _map: u32) -> usize {
+        this::<Stream>(stream).headers.borrow().len()
+    }
+    envoy_dynamic_module_callback_http_get_headers(
+        stream: *mut c_void, _map: u32, lines: *mut Buffer) -> bool {
+        for (index, (name, value)) in this::<Stream>(stream).headers.borrow().iter().enumerate() {
+            // SAFETY: the module passes room for a name and a value of every line.
+            unsafe {
+                lines.add(2 * index).write(Buffer::of(name.as_bytes()));
+                lines.add(2 * index + 1).write(Buffer::of(value.as_bytes()));
+            }
+        }
+        true
+    }
+    envoy_dynamic_module_callback_http_filter_record_histogram_value(
+        _stream: *mut c_void, _id: usize, _labels: *const Buffer, _count: usize,
+        _value: u64) -> u32 {
+        0
+    }
+    envoy_dynamic_module_callback_http_filter_config_define_histogram(
+        _config: *mut c_void, name: Buffer, _labels: *const Buffer, _count: usize,
+        id: *mut usize) -> u32 {
+        define(&name, id)
+    }
     envoy_dynamic_module_callback_http_set_header(
         stream: *mut c_void, _map: u32, key: Buffer, value: Buffer) -> bool {
         let mut headers = this::<Stream>(stream).headers.borrow_mut();

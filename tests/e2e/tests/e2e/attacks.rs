@@ -10,12 +10,13 @@ use tls_session_binding_e2e::raw::RawConnection;
 use tls_session_binding_e2e::stack::Stack;
 use tls_session_binding_e2e::{Result, now};
 
+use crate::VERIFIER;
 use crate::vocabulary::{HTTP1, HTTP2, Passed, once, refused, token, try_proof};
 
 /// C07
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_known_of_a_token_ends_with_the_token() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let mut claims = claims(
         "alice",
@@ -41,7 +42,7 @@ async fn what_is_known_of_a_token_ends_with_the_token() -> Result<()> {
 /// C11, C15: both workers write the same buckets of shared memory.
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_that_remember_at_once_accept_every_proof_once() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let token = token(&stack, &party)?;
     let connections = try_join_all((0..64).map(|_| party.connect())).await?;
@@ -72,7 +73,7 @@ async fn workers_that_remember_at_once_accept_every_proof_once() -> Result<()> {
 /// R08
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_are_cut_off_leave_the_filter_as_it_was() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let token = token(&stack, &party)?;
     for round in 0..20 {
@@ -99,7 +100,7 @@ async fn requests_that_are_cut_off_leave_the_filter_as_it_was() -> Result<()> {
 /// H13
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_in_trailers_is_no_proof() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP1)?;
     let mut connection =
         RawConnection::open(stack.address, &stack.pki(), Some(&party.signer)).await?;
@@ -120,7 +121,7 @@ async fn a_proof_in_trailers_is_no_proof() -> Result<()> {
 /// H19
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_needs_its_proof_like_any_request() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP1)?;
     let token = token(&stack, &party)?;
     for (with_proof, expected) in [(false, "HTTP/1.1 401"), (true, "HTTP/1.1 200")] {

@@ -9,6 +9,7 @@ use tls_session_binding_e2e::party::{Party, proof_claims};
 use tls_session_binding_e2e::stack::Stack;
 use tls_session_binding_e2e::{Result, now};
 
+use crate::VERIFIER;
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, stack_with_tls12, token, try_proof};
 
 const CERTIFICATES: [&str; 4] = ["client", "client-p384", "client-rsa", "client-ed25519"];
@@ -94,7 +95,7 @@ async fn a_resumed_session_refuses_the_old_proof_and_accepts_a_new_one() -> Resu
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_tokens_on_one_connection_need_a_proof_each() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let connection = party.connect().await?;
     let issuer = &stack.authorization_server;
@@ -115,7 +116,7 @@ async fn two_tokens_on_one_connection_need_a_proof_each() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_a_hundred_streams_at_once_exactly_those_with_a_good_proof_pass() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let connection = party.connect().await?;
     let token = token(&stack, &party)?;
@@ -149,7 +150,7 @@ async fn of_a_hundred_streams_at_once_exactly_those_with_a_good_proof_pass() -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_per_request_proof_is_good_once_and_for_its_request_only() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     for options in [HTTP1, HTTP2] {
         let party = stack.party("client", options.clone())?;
         let connection = party.connect().await?;
@@ -226,7 +227,7 @@ async fn a_per_request_proof_is_good_once_and_for_its_request_only() -> Result<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_is_good_within_its_window_only() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let connection = party.connect().await?;
     let token = token(&stack, &party)?;
@@ -252,7 +253,7 @@ async fn a_proof_is_good_within_its_window_only() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_gets_the_token_but_never_the_proof() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     for options in [HTTP1, HTTP2] {
         let party = stack.party("client", options)?;
         let connection = party.connect().await?;

@@ -6,6 +6,8 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::{Outcome, Present, get, present};
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
+use crate::VERIFIER;
+use crate::counts::settled;
 use crate::vocabulary::{HTTP2, Passed, configured, refused, token, try_proof};
 
 const FROM_AUTHORIZATION: &str = r#"from_headers:
@@ -21,8 +23,12 @@ fn told(bootstrap: Bootstrap, places: &str) -> Bootstrap {
 }
 
 /// Claims are read where `jwt_authn` puts them.
-const PAYLOAD: &str = r#"{"confirmation": {"property": ["metadata", "filter_metadata",
-    "envoy.filters.http.jwt_authn", "payload"]}}"#;
+fn payload() -> String {
+    format!(
+        r#"{{"confirmation": {{"property": {}}}}}"#,
+        VERIFIER.claims()
+    )
+}
 
 const X_TOKEN: &str = "                            - { name: x-token }\n";
 const X_FIRST: &str = "                            - { name: a-token }\n";
@@ -55,7 +61,7 @@ async fn a_bound_token_that_jwt_authn_takes_from_elsewhere_goes_nowhere() -> Res
         }),
     ];
     for (case, places, steal) in cases {
-        let stack = Stack::start(&told(configured(PAYLOAD)?, places)).await?;
+        let stack = Stack::start(&told(configured(&payload())?, places)).await?;
         let (client, thief) = (stack.party("client", HTTP2)?, stack.party("thief", HTTP2)?);
         let (token, connection) = (token(&stack, &client)?, thief.connect().await?);
         let outcome = stack.outcome(&connection, steal(&token)).await?;
@@ -81,7 +87,7 @@ async fn a_bound_token_that_jwt_authn_takes_from_elsewhere_goes_nowhere() -> Res
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_jwt_authn_takes_away_is_missed() -> Result<()> {
-    let bootstrap = configured(PAYLOAD)?.with("forward: true", "forward: false");
+    let bootstrap = configured(&payload())?.with("forward: true", "forward: false");
     let stack = Stack::start(&bootstrap).await?;
     let (client, thief) = (stack.party("client", HTTP2)?, stack.party("thief", HTTP2)?);
     let token = token(&stack, &client)?;
@@ -94,17 +100,19 @@ async fn a_token_that_jwt_authn_takes_away_is_missed() -> Result<()> {
         }
     }
     let counter = "session_binding.refused.token_elsewhere.default";
-    assert_eq!(stack.envoy.stat(counter).await?, 4);
+    assert_eq!(settled(&stack.envoy, counter).await?, 4);
     Ok(())
 }
 
 /// `jwt_authn` publishes the token of the header whose name comes first.
 #[tokio::test(flavor = "multi_thread")]
 async fn ones_own_token_and_proof_do_not_carry_a_stolen_token_along() -> Result<()> {
-    let required = r#"{"binding": "required", "confirmation": {"property": ["metadata", "filter_metadata",
-        "envoy.filters.http.jwt_authn", "payload"]}, "tokens_elsewhere": {"headers": ["x-token"]}}"#;
+    let required = format!(
+        r#"{{"binding": "required", "confirmation": {{"property": {}}}, "tokens_elsewhere": {{"headers": ["x-token"]}}}}"#,
+        VERIFIER.claims()
+    );
     let places = format!("{X_FIRST}{X_TOKEN}");
-    let stack = Stack::start(&told(configured(required)?, &places)).await?;
+    let stack = Stack::start(&told(configured(&required)?, &places)).await?;
     let (client, thief) = (stack.party("client", HTTP2)?, stack.party("thief", HTTP2)?);
     let stolen = token(&stack, &client)?;
     let own = thief.token(&stack.authorization_server, "mallory")?;
@@ -127,7 +135,7 @@ async fn ones_own_token_and_proof_do_not_carry_a_stolen_token_along() -> Result<
     }
     for (reason, count) in [("claims_of_another_token", 2), ("token_elsewhere", 2)] {
         let counter = format!("session_binding.refused.{reason}.default");
-        assert_eq!(stack.envoy.stat(&counter).await?, count, "{reason}");
+        assert_eq!(settled(&stack.envoy, &counter).await?, count, "{reason}");
     }
     Ok(())
 }

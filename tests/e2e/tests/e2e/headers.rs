@@ -11,6 +11,7 @@ use tls_session_binding_e2e::raw::RawConnection;
 use tls_session_binding_e2e::stack::Stack;
 use tls_session_binding_e2e::{Result, now};
 
+use crate::VERIFIER;
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, token, try_proof};
 
 /// Cases: name, request line, header lines, what must come of it.
@@ -24,7 +25,7 @@ type Row = (String, String, Vec<String>, String);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_row_of_exact_bytes_has_its_answer() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP1)?;
     let mut wrong = Vec::new();
     for (case, line, headers, expected) in serde_json::from_str::<Vec<Row>>(ROWS)? {
@@ -122,7 +123,7 @@ async fn the_filter_never_died(stack: &Stack) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_byte_in_a_header_kills_the_filter() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP1)?;
     for byte in (0..=255)
         .map(char::from)
@@ -142,7 +143,7 @@ async fn no_byte_in_a_header_kills_the_filter() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_too_long_or_too_many_headers_are_refused() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP1)?;
     let proof_of = |length| vec![format!("Session-Binding-Proof: {}", "A".repeat(length))];
     let cases = [
@@ -162,7 +163,7 @@ async fn a_header_too_long_or_too_many_headers_are_refused() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_pipelined_requests_only_those_with_a_proof_pass() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP1)?;
     let first =
         "GET /first HTTP/1.1\r\nHost: service.demo\r\n{a}\r\n{p}\r\n\r\nGET /second HTTP/1.1";
@@ -178,7 +179,7 @@ async fn of_pipelined_requests_only_those_with_a_proof_pass() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_grpc_request_gets_status_16_and_the_challenge() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let connection = party.connect().await?;
     let token = token(&stack, &party)?;
@@ -212,7 +213,7 @@ async fn a_refused_grpc_request_gets_status_16_and_the_challenge() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_log_nor_statistics_nor_refusals_hold_a_secret() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let connection = party.connect().await?;
     let token = token(&stack, &party)?;

@@ -3,6 +3,8 @@
 //! Each test starts an Envoy of its own and puts all its cases to it.
 #![forbid(unsafe_code)]
 
+use tls_session_binding_e2e::stack::Verifier;
+
 mod attacks;
 mod awaited;
 mod binding;
@@ -49,3 +51,6 @@ mod threats;
 mod tokens;
 mod vocabulary;
 mod withheld;
+
+/// Who verifies where a test's subject is the verifier. `tests/native` runs the same tests with the other.
+const VERIFIER: Verifier = Verifier::Wasm;

@@ -6,7 +6,9 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::present;
 use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 
+use crate::VERIFIER;
 use crate::brief;
+use crate::counts::settled;
 use crate::vocabulary::{HTTP2, Passed, once, refused, token, try_proof};
 
 const ROUTE: &str = "                        - match: { prefix: / }
@@ -54,7 +56,7 @@ const MOVER: &str = r#"
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_envoy_redirects_keeps_its_proof_of_the_connection_and_no_other()
 -> Result<()> {
-    let bootstrap = Bootstrap::shipped("ingress.yaml")?
+    let bootstrap = Bootstrap::shipped(VERIFIER.file())?
         .with(ROUTE, &format!("{MOVED}{ROUTE}"))
         .with("\n  clusters:\n", MOVER);
     let stack = Stack::start(&bootstrap).await?;
@@ -69,7 +71,7 @@ async fn a_request_that_envoy_redirects_keeps_its_proof_of_the_connection_and_no
     let once = once(&party, &token, connection.exporter(), "redirected")?;
     let outcome = try_proof(&stack, &connection, &token, &once).await?;
     assert_eq!(outcome, refused("invalid_proof"));
-    let stat = async |name: &str| stack.envoy.stat(name).await;
+    let stat = async |name: &str| settled(&stack.envoy, name).await;
     assert_eq!(stat("internal_redirect_succeeded_total").await?, 4);
     assert_eq!(
         stat("session_binding.refused.proof_spent.default").await?,
@@ -84,7 +86,7 @@ async fn a_request_that_envoy_redirects_keeps_its_proof_of_the_connection_and_no
 /// C08, T14
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_known_on_a_connection_ends_with_the_clients_certificate() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     brief::issue(&stack.pki(), "brief", MOMENT)?;
     let party = stack.party("brief", HTTP2)?;
     let connection = party.connect().await?;

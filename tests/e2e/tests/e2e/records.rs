@@ -6,6 +6,7 @@ use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::present;
 use tls_session_binding_e2e::stack::Stack;
 
+use crate::VERIFIER;
 use crate::counts::settled;
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
 
@@ -15,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_request_is_counted_once_and_logged_with_its_verdict() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let token = token(&stack, &party)?;
     let (connection, other) = (party.connect().await?, party.connect().await?);

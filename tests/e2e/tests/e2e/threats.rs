@@ -6,11 +6,12 @@ use tls_session_binding_e2e::party::proof_claims;
 use tls_session_binding_e2e::raw::RawConnection;
 use tls_session_binding_e2e::stack::Stack;
 
+use crate::VERIFIER;
 use crate::vocabulary::{HTTP1, HTTP2, Passed, refused, token, try_proof};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t1_a_token_replayed_on_another_connection_is_refused() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     for options in [HTTP1, HTTP2] {
         let agent = stack.party("client", options)?;
         let token = token(&stack, &agent)?;
@@ -27,7 +28,7 @@ async fn t1_a_token_replayed_on_another_connection_is_refused() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn t2_a_token_is_refused_from_another_certificate_even_with_a_proof_of_its_own() -> Result<()>
 {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let agent = stack.party("client", HTTP2)?;
     let token = token(&stack, &agent)?;
     for name in ["thief", "client-p384", "client-rsa", "client-ed25519"] {
@@ -42,7 +43,7 @@ async fn t2_a_token_is_refused_from_another_certificate_even_with_a_proof_of_its
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t3_a_token_without_the_certificates_key_is_worth_nothing() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let (agent, thief) = (stack.party("client", HTTP2)?, stack.party("thief", HTTP2)?);
     let token = token(&stack, &agent)?;
     let connection = thief.connect().await?;
@@ -67,7 +68,7 @@ async fn t3_a_token_without_the_certificates_key_is_worth_nothing() -> Result<()
 /// T03: who resumes the agent's session has its certificate on the connection, and still no key.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stolen_ticket_without_the_key_is_worth_nothing() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let (agent, thief) = (stack.party("client", HTTP2)?, stack.party("thief", HTTP2)?);
     let token = token(&stack, &agent)?;
     let genuine = agent.connect().await?;
@@ -89,7 +90,7 @@ async fn a_stolen_ticket_without_the_key_is_worth_nothing() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn t4_a_stolen_proof_is_worth_nothing_on_any_other_connection() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let (agent, thief) = (stack.party("client", HTTP2)?, stack.party("thief", HTTP2)?);
     let token = token(&stack, &agent)?;
     let genuine = agent.connect().await?;
@@ -111,7 +112,7 @@ async fn t4_a_stolen_proof_is_worth_nothing_on_any_other_connection() -> Result<
 #[tokio::test(flavor = "multi_thread")]
 async fn t5_a_token_of_one_hop_is_refused_on_the_next() -> Result<()> {
     // B and C trust the same issuer: one stack plays both.
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let agent = stack.party("client", HTTP2)?;
     let token = token(&stack, &agent)?;
     let to_b = agent.connect().await?;

@@ -5,9 +5,10 @@ use tls_session_binding::exporter::LABEL;
 use tls_session_binding_e2e::ask::{Outcome, Present, get, present};
 use tls_session_binding_e2e::party::{AUDIENCE, ISSUER, Party};
 use tls_session_binding_e2e::raw::RawConnection;
-use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 use tls_session_binding_e2e::{Result, now};
 
+use crate::VERIFIER;
 use crate::vocabulary::{HTTP2, Passed, refused, token, try_proof};
 
 fn token_with(stack: &Stack, confirmation: &Value) -> Result<String> {
@@ -23,9 +24,9 @@ fn token_with(stack: &Stack, confirmation: &Value) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_token_is_confirmed_for_decides_what_its_request_needs() -> Result<()> {
     let required = r#"value: '{"binding":"required"}'"#;
-    let shipped = Bootstrap::shipped("ingress.yaml")?;
+    let shipped = Bootstrap::shipped(VERIFIER.file())?;
     let lenient = Stack::start(&shipped.clone()).await?;
-    let strict = Stack::start(&shipped.with(FILTER, required)).await?;
+    let strict = Stack::start(&shipped.with(VERIFIER.filter(), required)).await?;
     for (stack, unbound) in [(&lenient, Passed), (&strict, refused("invalid_token"))] {
         let party = stack.party("client", HTTP2)?;
         let mine = party.signer.thumbprint().to_base64url();
@@ -91,12 +92,15 @@ async fn what_a_token_is_confirmed_for_decides_what_its_request_needs() -> Resul
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_without_token_passes_unless_binding_is_required() -> Result<()> {
     let missing_allowed = "requires: { requires_any: { requirements: [{ provider_name: demo }, { allow_missing: {} }] } }";
-    let shipped = Bootstrap::shipped("ingress.yaml")?
+    let shipped = Bootstrap::shipped(VERIFIER.file())?
         .with("requires: { provider_name: demo }", missing_allowed);
     let required = r#"value: '{"binding":"required"}'"#;
     let cases = [
         (shipped.clone(), Passed),
-        (shipped.with(FILTER, required), Outcome::Refused(None)),
+        (
+            shipped.with(VERIFIER.filter(), required),
+            Outcome::Refused(None),
+        ),
     ];
     for (bootstrap, expected) in cases {
         let stack = Stack::start(&bootstrap).await?;
@@ -119,8 +123,11 @@ async fn a_request_without_token_passes_unless_binding_is_required() -> Result<(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_confirmation_may_be_read_from_the_payload_that_jwt_authn_verified() -> Result<()> {
-    let from_payload = r#"value: '{"confirmation":{"property":["metadata","filter_metadata","envoy.filters.http.jwt_authn","payload"]}}'"#;
-    let bootstrap = Bootstrap::shipped("ingress.yaml")?.with(FILTER, from_payload);
+    let from_payload = format!(
+        r#"value: '{{"confirmation":{{"property":{}}}}}'"#,
+        VERIFIER.claims()
+    );
+    let bootstrap = Bootstrap::shipped(VERIFIER.file())?.with(VERIFIER.filter(), &from_payload);
     let stack = Stack::start(&bootstrap).await?;
     let party = stack.party("client", HTTP2)?;
     let token = token(&stack, &party)?;
@@ -141,7 +148,7 @@ async fn the_confirmation_may_be_read_from_the_payload_that_jwt_authn_verified()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_jwt_authn_refuses_is_no_token() -> Result<()> {
-    let stack = Stack::ingress().await?;
+    let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let connection = party.connect().await?;
     let cnf = json!({ "x5t#S256": party.signer.thumbprint().to_base64url(), "tls_exp": LABEL });
@@ -190,7 +197,7 @@ fn self_signed(party: &Party, claims: &Value) -> Result<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bound_token_is_refused_on_a_connection_without_client_certificate() -> Result<()> {
     let optional = r#""peer": { "certificate": "optional", "#;
-    let bootstrap = Bootstrap::shipped("ingress.yaml")?.with(r#""peer": { "#, optional);
+    let bootstrap = Bootstrap::shipped(VERIFIER.file())?.with(r#""peer": { "#, optional);
     let stack = Stack::start(&bootstrap).await?;
     let party = stack.party("client", HTTP2)?;
     let token = token(&stack, &party)?;

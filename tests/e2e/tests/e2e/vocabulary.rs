@@ -5,8 +5,10 @@ use tls_session_binding_client::http::{HttpVersion, Options, Session, TlsVersion
 use tls_session_binding_client::proof::ProofBuilder;
 use tls_session_binding_e2e::ask::{Outcome, present};
 use tls_session_binding_e2e::party::Party;
-use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, Stack};
 use tls_session_binding_e2e::{Result, now};
+
+use crate::VERIFIER;
 
 pub(crate) const HTTP1: Options = Options::new(TlsVersion::Tls13, HttpVersion::Http1);
 pub(crate) const HTTP2: Options = Options::new(TlsVersion::Tls13, HttpVersion::Http2);
@@ -20,14 +22,14 @@ pub(crate) fn refused(error: &str) -> Outcome {
 
 /// The shipped stack with TLS 1.2 allowed beside 1.3.
 pub(crate) async fn stack_with_tls12() -> Result<Stack> {
-    let bootstrap = Bootstrap::shipped("ingress.yaml")?;
+    let bootstrap = Bootstrap::shipped(VERIFIER.file())?;
     Stack::start(&bootstrap.with(r#""versions": ["1.3"]"#, r#""versions": ["1.2", "1.3"]"#)).await
 }
 
 /// The shipped file with this configuration of the filter.
 pub(crate) fn configured(configuration: &str) -> Result<Bootstrap> {
     let value = format!("value: '{}'", configuration.replace('\n', " "));
-    Ok(Bootstrap::shipped("ingress.yaml")?.with(FILTER, &value))
+    Ok(Bootstrap::shipped(VERIFIER.file())?.with(VERIFIER.filter(), &value))
 }
 
 /// A token of Alice's for the party's certificate.
