@@ -16,8 +16,9 @@ help: ## use: List the targets
 	@for group in use test measure ship; do echo "$$group"; \
 		sed -nE "s/^([a-z0-9-]+):.*## $$group: (.*)/  \\1\t\\2/p" $(MAKEFILE_LIST) | expand -t 24; done
 
-demo: build ## use: Tell the story, line by line, against a real Envoy
-	cargo run --quiet --package tls-session-binding-e2e --bin demo
+HOST ?= wasm
+demo: build ## use: Tell the story, line by line, against a real Envoy; HOST=native: with the verifier in the module
+	HOST=$(HOST) cargo run --quiet --package tls-session-binding-e2e --bin demo
 
 up: build ## use: Run Envoy (127.0.0.1:8443) and an echo service until Ctrl-C
 	cargo run --quiet --package tls-session-binding-e2e --bin up

@@ -16,7 +16,7 @@ use tls_session_binding_e2e::application::Application;
 use tls_session_binding_e2e::ask::{Outcome, Present, SERVICE, get, present};
 use tls_session_binding_e2e::party::Party;
 use tls_session_binding_e2e::raw::RawConnection;
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, Stack, Verifier};
 use tls_session_binding_e2e::{Result, now};
 
 #[tokio::main]
@@ -35,7 +35,12 @@ async fn main() -> ExitCode {
 }
 
 async fn tell() -> Result<usize> {
-    let stack = Stack::ingress().await?;
+    let verifier = match std::env::var("HOST").as_deref() {
+        Ok("native") => Verifier::Native,
+        Ok("wasm") | Err(_) => Verifier::Wasm,
+        Ok(other) => return Err(format!("HOST={other}: it is wasm or native").into()),
+    };
+    let stack = Stack::verified_by(verifier).await?;
     let mut story = Story {
         stack: &stack,
         lines: 0,
