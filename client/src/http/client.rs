@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{Request, Uri};
 use tokio::sync::Mutex;
 
-use super::HttpError;
+use super::error::HttpError;
 use super::files::FileConnector;
 use super::session::{Answer, Proving, Session};
 

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
 
-use super::HttpError;
-use super::connector::{Connector, Options, trust_anchors};
-use super::session::{Session, unix_time};
+use super::connector::{Connector, trust_anchors};
+use super::error::HttpError;
+use super::options::Options;
+use super::session::Session;
+use super::validity::is_valid;
 use crate::signer::{Signer, SignerError};
 
 /// Where certificate, key and authorities are read from (PEM).
@@ -162,20 +162,6 @@ fn stamp(path: &Path) -> Option<Stamp> {
         file.mtime_nsec(),
         file.ctime(),
         file.ctime_nsec(),
-    ))
-}
-
-/// Whether the signer's certificate is valid now. One whose times cannot be read is for the server to judge.
-pub(super) fn is_valid(signer: &Signer) -> bool {
-    validity(signer).is_none_or(|(begin, end)| (begin..=end).contains(&unix_time()))
-}
-
-fn validity(signer: &Signer) -> Option<(u64, u64)> {
-    let leaf = signer.certified_key().end_entity_cert().ok()?;
-    let validity = Certificate::from_der(leaf).ok()?.tbs_certificate.validity;
-    Some((
-        validity.not_before.to_unix_duration().as_secs(),
-        validity.not_after.to_unix_duration().as_secs(),
     ))
 }
 

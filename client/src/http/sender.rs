@@ -15,8 +15,8 @@ use tokio::net::TcpStream;
 use tokio::sync::{Mutex, watch};
 use tokio_rustls::client::TlsStream;
 
-use super::connector::HttpVersion;
-use super::{HttpError, MAX_RESPONSE_BYTES};
+use super::error::{HttpError, MAX_RESPONSE_BYTES};
+use super::options::HttpVersion;
 
 /// Time to learn why a connection ended, once it is known to have ended.
 const CAUSE_TIMEOUT: Duration = Duration::from_millis(100);

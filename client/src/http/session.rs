@@ -1,7 +1,6 @@
 //! One connection with its exporter value and its proofs.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
@@ -18,10 +17,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
 use super::challenge::BearerChallenge;
-use super::connector::HttpVersion;
-use super::files::is_valid;
+use super::error::{HttpError, REQUEST_TIMEOUT};
+use super::options::HttpVersion;
 use super::sender::{Body, Failure, Sender};
-use super::{HttpError, REQUEST_TIMEOUT};
+use super::validity::{is_valid, unix_time};
 use crate::exporter;
 use crate::proof::Proof;
 use crate::proofs::{ConnectionProofs, Origin};
@@ -364,10 +363,4 @@ fn secret(text: &str) -> Result<HeaderValue, HttpError> {
     let mut value = HeaderValue::from_str(text).map_err(|_| HttpError::AccessToken)?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-pub(super) fn unix_time() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
 }

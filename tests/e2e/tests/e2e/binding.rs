@@ -225,6 +225,43 @@ async fn a_per_request_proof_is_good_once_and_for_its_request_only() -> Result<(
     Ok(())
 }
 
+/// Connections whose numbers differ by 64 remember in the same buckets, and each bucket is new at first.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_proofs_that_two_workers_remember_at_once_none_is_accepted_again() -> Result<()> {
+    const CONNECTIONS: usize = 192;
+    const PROOFS: usize = 8;
+    let stack = Stack::verified_by(VERIFIER).await?;
+    let party = stack.party("client", HTTP2)?;
+    let token = token(&stack, &party)?;
+    let hash = AccessToken::parse(&token)
+        .map_err(|_| "not a token")?
+        .hash();
+    let mut presented = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let connection = std::rc::Rc::new(party.connect().await?);
+        for id in 0..PROOFS {
+            let proof = ProofBuilder::new(&hash, connection.exporter(), now())
+                .method("GET")
+                .target_uri("/orders")
+                .id(&id.to_string())
+                .sign(&party.signer)?;
+            presented.push((
+                std::rc::Rc::clone(&connection),
+                proof.as_str().to_owned(),
+            ));
+        }
+    }
+    for expected in [Passed, refused("invalid_proof")] {
+        let sent = presented
+            .iter()
+            .map(|(connection, proof)| connection.send_as_is(present(&token, Some(proof))));
+        for response in futures_util::future::join_all(sent).await {
+            assert_eq!(Outcome::of(&response?), expected);
+        }
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proof_is_good_within_its_window_only() -> Result<()> {
     let stack = Stack::verified_by(VERIFIER).await?;

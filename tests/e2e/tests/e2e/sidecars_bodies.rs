@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::Result;
 use tls_session_binding_e2e::ask::{Outcome, Present, SERVICE};
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, FILTER, Stack};
 use tls_session_binding_e2e::upstream::MIRROR;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
@@ -99,6 +99,43 @@ async fn p12_a_stream_with_trailers_arrives_and_returns_intact() -> Result<()> {
         assert_eq!(returned.trailers(), Some(&trailers));
         assert!(returned.to_bytes() == parts.collect::<Vec<_>>().concat());
     }
+    Ok(())
+}
+
+/// Services may read a trailer as if it were a header.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trailer_that_a_service_may_take_for_the_verified_header_never_reaches_it() -> Result<()>
+{
+    const FORGED: [&str; 3] = [
+        "x-session-binding",
+        "x.session.binding",
+        "session-binding-proof",
+    ];
+    let named = r#"value: '{"verified_header": "x-session-binding"}'"#;
+    let ingress = Bootstrap::shipped("ingress.yaml")?
+        .with(FILTER, named)
+        .with("connect_timeout: 2s\n", SERVICE_OVER_HTTP2);
+    let chain = Chain::between(egress()?, &ingress).await?;
+    let token = chain.token("alice")?;
+    let mut trailers = HeaderMap::from_iter([(CHECKSUM, HeaderValue::from_static("42"))]);
+    let expected = trailers.clone();
+    for name in FORGED {
+        trailers.append(name, HeaderValue::from_static("session_bound"));
+    }
+    let frames = vec![
+        Frame::data(Bytes::from_static(b"x")),
+        Frame::trailers(trailers),
+    ];
+    let socket = TokioIo::new(TcpStream::connect(chain.egress.address).await?);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await?;
+    tokio::spawn(connection);
+    let request = Request::post(format!("https://{SERVICE}{MIRROR}"))
+        .token(&token)
+        .body(streamed(frames, Arc::default()))?;
+    let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await??;
+    assert_eq!(Outcome::of(&answer), Passed);
+    let returned = answer.into_body().collect().await?;
+    assert_eq!(returned.trailers(), Some(&expected));
     Ok(())
 }
 
