@@ -229,7 +229,7 @@ async fn a_per_request_proof_is_good_once_and_for_its_request_only() -> Result<(
 #[tokio::test(flavor = "multi_thread")]
 async fn of_proofs_that_two_workers_remember_at_once_none_is_accepted_again() -> Result<()> {
     const CONNECTIONS: usize = 192;
-    const PROOFS: usize = 8;
+    const PROOFS: usize = 4;
     let stack = Stack::verified_by(VERIFIER).await?;
     let party = stack.party("client", HTTP2)?;
     let token = token(&stack, &party)?;
@@ -245,10 +245,7 @@ async fn of_proofs_that_two_workers_remember_at_once_none_is_accepted_again() ->
                 .target_uri("/orders")
                 .id(&id.to_string())
                 .sign(&party.signer)?;
-            presented.push((
-                std::rc::Rc::clone(&connection),
-                proof.as_str().to_owned(),
-            ));
+            presented.push((std::rc::Rc::clone(&connection), proof.as_str().to_owned()));
         }
     }
     for expected in [Passed, refused("invalid_proof")] {
