@@ -30,7 +30,8 @@ use prove::{shared_bindings, shared_key};
 pub struct Decision<'c> {
     /// The rule that decided.
     pub rule: &'c Rule,
-    /// Whether the request may go on, as what, or why not. With [`Mode::Observe`] a refused request goes on.
+    /// Whether the request may go on, as what, or why not. With [`Mode::Observe`](crate::rule::Mode::Observe) a
+    /// refused request goes on.
     pub outcome: Result<Admitted, Refusal>,
     /// What the cache did.
     pub cache: CacheEvent,
