@@ -203,6 +203,11 @@ proxy: build $(CLIENTS) ## test: Test the client's proxy with curl, Python's req
 	@for tool in node curl; do command -v $$tool >/dev/null || { echo "missing: $$tool" >&2; exit 1; }; done
 	cd tests/deployment && ../../target/clients/bin/python -m unittest test_proxy
 
+.PHONY: examples
+examples: build $(CLIENTS) ## test: Run the clients under examples/ under load: Node's agent, the adapter for requests (needs node)
+	@command -v node >/dev/null || { echo "missing: node" >&2; exit 1; }
+	cd tests/deployment && ../../target/clients/bin/python -m unittest test_examples
+
 .PHONY: authorization-server
 OIDC := target/authorization-server/node_modules
 

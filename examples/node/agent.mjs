@@ -40,9 +40,8 @@ export class SessionBindingAgent extends https.Agent {
   // Holds the request back until its connection is known and secure: Node composes the headers at the first write.
   addRequest(request, ...rest) {
     if (request.headersSent) {
-      // Headers in an array, or `Expect`: Node has composed them already. Nothing goes out without its proof.
-      request.destroy(new Error("no proof can be added to headers that are an array or have Expect"));
-      return;
+      // Nothing goes out without its proof.
+      throw new TypeError("Node composes headers at once that are an array or have Expect: no proof can be added");
     }
     const held = [];
     for (const name of ["write", "end", "flushHeaders"]) {

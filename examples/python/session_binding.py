@@ -38,7 +38,7 @@ def algorithm(key):
         case ed25519.Ed25519PrivateKey():
             return "EdDSA"
         case rsa.RSAPrivateKey():
-            return "PS256"
+            return "RS256"
     raise ValueError("the key is neither P-256, P-384, Ed25519 nor RSA")
 
 
