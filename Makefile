@@ -196,12 +196,15 @@ $(PROMETHEUS): packaging/prometheus.sh
 	$<
 	touch $@
 
-.PHONY: proxy
+.PHONY: proxy agents
 CLIENTS := target/clients/.installed
 
 proxy: build $(CLIENTS) ## test: Test the client's proxy with curl, Python's requests and httpx, and Node's fetch (needs curl and node)
 	@for tool in node curl; do command -v $$tool >/dev/null || { echo "missing: $$tool" >&2; exit 1; }; done
 	cd tests/deployment && ../../target/clients/bin/python -m unittest test_proxy
+
+agents: build $(CLIENTS) ## test: Test an MCP client and server, and Google's gRPC, through both sidecars and the proxy, longer than 15 s
+	cd tests/deployment && ../../target/clients/bin/python -m unittest test_agents
 
 .PHONY: examples
 examples: build $(CLIENTS) ## test: Run the clients under examples/ under load: Node's agent, the adapter for requests (needs node)
