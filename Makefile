@@ -272,7 +272,7 @@ test-filters: tools
 
 differential: build test-filters $(ORACLE) ## test: Compare verdicts with other verifiers: make differential COUNT=1000000 SIGNATURES=100000
 	COUNT=$(or $(COUNT),20000) cargo test --locked --package tls-session-binding --test oracle -- --ignored --nocapture
-	SIGNATURES=$(or $(SIGNATURES),5000) cargo test --locked --package tls-session-binding-wasm-tests --test signatures -- generated --nocapture
+	SIGNATURES=$(or $(SIGNATURES),5000) cargo test --locked --package tls-session-binding-wasm-tests --test signatures -- --nocapture
 
 .PHONY: judges
 JOSE := target/judge/node_modules

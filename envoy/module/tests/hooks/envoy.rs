@@ -69,6 +69,8 @@ pub struct Stream {
     pub headers: RefCell<HashMap<String, String>>,
     pub continued: Cell<u32>,
     pub answered: Cell<u32>,
+    /// What the answer tells a gRPC client.
+    pub grpc_status: RefCell<Option<String>>,
     /// The module's filter, which an answer destroys.
     pub filter: Cell<Option<*const c_void>>,
     pub attributes: RefCell<HashMap<u32, u64>>,
@@ -280,10 +282,14 @@ callbacks! {
         true
     }
     envoy_dynamic_module_callback_http_send_response(
-        stream: *mut c_void, status: u32, _headers: *const c_void, _count: usize, _body: Buffer,
+        stream: *mut c_void, status: u32, headers: *const [Buffer; 2], count: usize, _body: Buffer,
         _details: Buffer) {
         let stream = this::<Stream>(stream);
         stream.answered.set(status);
+        // SAFETY: the module passes so many names with their values.
+        let headers = unsafe { std::slice::from_raw_parts(headers, count) };
+        let found = headers.iter().find(|[name, _]| name.text() == "grpc-status");
+        *stream.grpc_status.borrow_mut() = found.map(|[_, value]| value.text());
         // Envoy 1.40 defers this. The module must not need it.
         if let Some(filter) = stream.filter.take() {
             crate::exports::http_destroy(filter);

@@ -212,34 +212,63 @@ fn the_thread_hands_over_what_was_counted() {
     network_config_destroy(config);
 }
 
+/// What the prover refuses: its configuration, the request's `authorization`, and the status that answers it.
+const REFUSED: [(&str, &str, u32); 3] = [
+    ("{}", "Bearer two words", 400),
+    (r#"{"max_wait": "1s"}"#, "Bearer token", 503),
+    (
+        r#"{"allow": {"hosts": ["a.demo"]}, "not_allowed": "refuse"}"#,
+        "Bearer token",
+        403,
+    ),
+];
+
+/// A request that a prover answers itself, which destroys the filter at once.
+fn answered(config: &str, authorization: &str, content_type: &str) -> Box<Stream> {
+    let config = Buffer::of(config.as_bytes());
+    let config = http_config_new(null_mut(), Buffer::of(b"prover"), config);
+    let stream = Box::new(Stream::default());
+    let headers = [
+        ("authorization", authorization),
+        ("content-type", content_type),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    stream.headers.borrow_mut().extend(headers);
+    let filter = http_new(config, pointer(&*stream));
+    stream.filter.set(Some(filter));
+    if http_request(pointer(&*stream), filter, true) == 4 {
+        std::thread::sleep(std::time::Duration::from_millis(1_100));
+        http_scheduled(pointer(&*stream), filter, 0);
+    }
+    http_config_destroy(config);
+    stream
+}
+
 #[test]
 fn an_answer_may_destroy_its_filter_at_once() {
-    let module = Module::load();
-    let malformed = [("authorization", "Bearer two words")];
-    let waiting = [("authorization", "Bearer token")];
-    for (config, headers, status) in [
-        ("{}", malformed, 400),
-        (r#"{"max_wait": "1s"}"#, waiting, 503),
-        (
-            r#"{"allow": {"hosts": ["a.demo"]}, "not_allowed": "refuse"}"#,
-            waiting,
-            403,
-        ),
-    ] {
-        let config = Buffer::of(config.as_bytes());
-        let config = http_config_new(null_mut(), Buffer::of(b"prover"), config);
-        let stream = Box::new(Stream::default());
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        stream.headers.borrow_mut().extend(headers);
-        let filter = http_new(config, pointer(&*stream));
-        stream.filter.set(Some(filter));
-        if http_request(pointer(&*stream), filter, true) == 4 {
-            std::thread::sleep(std::time::Duration::from_millis(1_100));
-            http_scheduled(pointer(&*stream), filter, 0);
-        }
+    let _module = Module::load();
+    for (config, authorization, status) in REFUSED {
+        let stream = answered(config, authorization, "text/plain");
         assert_eq!(stream.answered.get(), status);
         assert!(stream.filter.get().is_none());
-        http_config_destroy(config);
     }
-    drop(module);
+}
+
+#[test]
+fn an_answer_is_no_success_to_a_grpc_client() {
+    let _module = Module::load();
+    for (config, authorization, status) in REFUSED {
+        for content_type in ["application/grpc", "application/grpc+proto"] {
+            let stream = answered(config, authorization, content_type);
+            assert_eq!(stream.answered.get(), status);
+            let expected = match status {
+                400 => "13",
+                403 => "7",
+                _ => "14",
+            };
+            assert_eq!(stream.grpc_status.take().as_deref(), Some(expected));
+        }
+        let stream = answered(config, authorization, "application/grpc-web");
+        assert_eq!(stream.grpc_status.take(), None);
+    }
 }

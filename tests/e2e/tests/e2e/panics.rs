@@ -2,12 +2,12 @@
 
 use tls_session_binding_client::http::HttpVersion;
 use tls_session_binding_e2e::ask::{Outcome, Present, get};
-use tls_session_binding_e2e::stack::{Bootstrap, Stack};
+use tls_session_binding_e2e::stack::{Bootstrap, Stack, Verifier};
 use tls_session_binding_e2e::{Result, modules};
 
 use crate::chain::{Chain, egress, send};
 use crate::counts::settled;
-use crate::vocabulary::{HTTP1, Passed, token, try_proof};
+use crate::vocabulary::{HTTP1, HTTP2, Passed, token, try_proof};
 
 const DEMAND: &str = "/panic-on-demand";
 
@@ -60,6 +60,30 @@ async fn a_panic_in_the_prover_fails_that_request_and_no_other() -> Result<()> {
     }
     assert_eq!(chain.stack.upstream.requests(), 3);
     assert_eq!(chain.egress.envoy.ended(), None);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_the_verifier_fails_that_request_and_no_other() -> Result<()> {
+    let native = Bootstrap::shipped(Verifier::Native.file())?;
+    let mut stack = Stack::start(&panicking(native)).await?;
+    // HTTP/2 compresses the path, so the socket does not see it and does not panic first.
+    let party = stack.party("client", HTTP2)?;
+    let token = token(&stack, &party)?;
+    let connection = party.connect().await?;
+    let proof = party.proof(&token, connection.exporter())?;
+    for panics in 1..=3 {
+        let request = get(DEMAND).token(&token).proof(&proof).empty();
+        let answer = connection.send_as_is(request).await?;
+        assert_eq!(Outcome::of(&answer), Outcome::Status(500));
+        assert_eq!(
+            try_proof(&stack, &connection, &token, &proof).await?,
+            Passed
+        );
+        assert_eq!(settled(&stack.envoy, "binding.panics").await?, panics);
+    }
+    assert_eq!(stack.upstream.requests(), 3);
+    assert_eq!(stack.envoy.ended(), None);
     Ok(())
 }
 

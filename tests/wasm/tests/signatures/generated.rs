@@ -2,9 +2,7 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature as aws_lc;
-use aws_lc_rs::signature::{
-    EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm,
-};
+use aws_lc_rs::signature::{EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tls_session_binding::algorithm::Algorithm;
@@ -244,26 +242,4 @@ fn negated(question: &Question) -> Option<Vec<u8>> {
         }
         _ => None,
     }
-}
-
-/// The verdict of AWS-LC, which descends from Envoy's library and shares nothing with ours.
-pub(crate) fn by_aws_lc(question: &Question) -> Result<bool> {
-    let algorithm: &dyn VerificationAlgorithm = match question.algorithm {
-        Algorithm::Es256 => &aws_lc::ECDSA_P256_SHA256_FIXED,
-        Algorithm::Es384 => &aws_lc::ECDSA_P384_SHA384_FIXED,
-        Algorithm::EdDsa => &aws_lc::ED25519,
-        Algorithm::Rs256 => &aws_lc::RSA_PKCS1_2048_8192_SHA256,
-        Algorithm::Rs384 => &aws_lc::RSA_PKCS1_2048_8192_SHA384,
-        Algorithm::Rs512 => &aws_lc::RSA_PKCS1_2048_8192_SHA512,
-        Algorithm::Ps256 => &aws_lc::RSA_PSS_2048_8192_SHA256,
-        Algorithm::Ps384 => &aws_lc::RSA_PSS_2048_8192_SHA384,
-        Algorithm::Ps512 => &aws_lc::RSA_PSS_2048_8192_SHA512,
-    };
-    let parts = der::elements(der::content(&question.spki));
-    // A BIT STRING begins with the number of its unused bits.
-    let key = der::content(parts.get(1).ok_or("no key")?)
-        .get(1..)
-        .ok_or("no key")?;
-    let key = UnparsedPublicKey::new(algorithm, key);
-    Ok(key.verify(&question.message, &question.signature).is_ok())
 }

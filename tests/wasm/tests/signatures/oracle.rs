@@ -10,6 +10,7 @@ use tls_session_binding::algorithm::Algorithm;
 use tls_session_binding::public_key::PublicKey;
 use tls_session_binding::signature::{RustCrypto, SignatureVerifier as _};
 use tls_session_binding_e2e::envoy::Envoy;
+use tls_session_binding_module::verify::AwsLc;
 use tls_session_binding_wasm_tests::Result;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -78,6 +79,18 @@ impl Question {
     pub(crate) fn judge(&self) -> bool {
         self.fitting_key().is_some_and(|key| {
             RustCrypto.verify(self.algorithm, &key, &self.message, &self.signature)
+        })
+    }
+
+    /// Whether the native filter verifies as this machine does, under every algorithm, fitting or not.
+    pub(crate) fn is_judged_natively_alike(&self) -> bool {
+        let Ok(key) = PublicKey::from_spki_der(&self.spki) else {
+            return true;
+        };
+        Algorithm::ALL.iter().all(|&algorithm| {
+            let (message, signature) = (&self.message, &self.signature);
+            AwsLc.verify(algorithm, &key, message, signature)
+                == RustCrypto.verify(algorithm, &key, message, signature)
         })
     }
 
