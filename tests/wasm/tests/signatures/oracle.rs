@@ -82,16 +82,22 @@ impl Question {
         })
     }
 
-    /// Whether the native filter verifies as this machine does, under every algorithm, fitting or not.
+    /// Whether the native filter verifies as this machine does, under the algorithm and under those that do not
+    /// fit the key.
     pub(crate) fn is_judged_natively_alike(&self) -> bool {
         let Ok(key) = PublicKey::from_spki_der(&self.spki) else {
             return true;
         };
-        Algorithm::ALL.iter().all(|&algorithm| {
+        let judges_alike = |algorithm| {
             let (message, signature) = (&self.message, &self.signature);
             AwsLc.verify(algorithm, &key, message, signature)
                 == RustCrypto.verify(algorithm, &key, message, signature)
-        })
+        };
+        let misfits = Algorithm::ALL.into_iter();
+        misfits
+            .filter(|algorithm| algorithm.key_kind() != key.kind())
+            .chain([self.algorithm])
+            .all(judges_alike)
     }
 
     pub(crate) fn has_fitting_key(&self) -> bool {
