@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use tls_session_binding::algorithm::Algorithm;
 use tls_session_binding_wasm_tests::Result;
 
-use crate::common::der;
+use crate::common::{der, keys};
 use crate::oracle::Question;
 use crate::random::Random;
 
@@ -27,6 +27,8 @@ enum Change {
     Nothing,
     /// ECDSA: `s` becomes `n - s`, which is as good.
     Negated,
+    /// Ed25519: a nonce of zero, which only the key's holder can choose. Libraries differ over it.
+    NoNonce,
     SignatureBit,
     MessageBit,
     Shorter,
@@ -39,11 +41,12 @@ enum Change {
     OtherBytes,
 }
 
-const CHANGES: [Change; 16] = [
+const CHANGES: [Change; 17] = [
     Change::Nothing,
     Change::Nothing,
     Change::Nothing,
     Change::Negated,
+    Change::NoNonce,
     Change::SignatureBit,
     Change::SignatureBit,
     Change::SignatureBit,
@@ -169,7 +172,11 @@ pub(crate) fn signature(keys: &[Key], random: &mut Random) -> Result<Signature> 
         Change::OtherHash if key.algorithms.len() > 1 => {
             question.algorithm = algorithm(at + 1).ok_or("no algorithm")?;
         }
-        Change::Negated | Change::OtherHash => match negated(&question) {
+        Change::NoNonce if matches!(key.signer, Signer::Ed25519(_)) => {
+            let key = keys::Key::read("ed25519");
+            question.signature = key.sign("EdDSA/identity", &question.message);
+        }
+        Change::Negated | Change::OtherHash | Change::NoNonce => match negated(&question) {
             Some(negated) => (question.signature, change) = (negated, Change::Negated),
             None => change = Change::Nothing,
         },
@@ -195,7 +202,11 @@ fn change_bytes(change: Change, signature: &mut Vec<u8>, random: &mut Random) {
         Change::FirstHalfZero => signature.iter_mut().take(half).for_each(|byte| *byte = 0),
         Change::SecondHalfZero => signature.iter_mut().skip(half).for_each(|byte| *byte = 0),
         Change::OtherBytes => *signature = noise(random, signature.len()),
-        Change::Nothing | Change::Negated | Change::MessageBit | Change::OtherHash => {}
+        Change::Nothing
+        | Change::Negated
+        | Change::NoNonce
+        | Change::MessageBit
+        | Change::OtherHash => {}
     }
 }
 

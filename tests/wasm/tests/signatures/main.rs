@@ -7,7 +7,7 @@ mod oracle;
 #[allow(dead_code, reason = "shared with the tests of whole requests")]
 mod random;
 
-/// What `tests/common` has of foreign vectors.
+/// What `tests/common` has of foreign vectors and of keys.
 #[path = "../../../common"]
 #[allow(
     dead_code,
@@ -20,8 +20,10 @@ mod random;
 )]
 mod common {
     pub(crate) mod der;
+    pub(crate) mod files;
     pub(crate) mod foreign;
     pub(crate) mod foreign_jws;
+    pub(crate) mod keys;
     pub(crate) mod template;
 }
 
