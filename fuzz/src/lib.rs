@@ -16,7 +16,7 @@ pub mod targets;
 #[path = "../../tests/common/judge.rs"]
 pub(crate) mod judge;
 
-#[path = "../../tests/common/host_map.rs"]
+#[path = "../../client/src/explain/host_map.rs"]
 mod host_map;
 
 #[cfg(fuzzing)]

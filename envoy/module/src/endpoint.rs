@@ -6,7 +6,7 @@ use rustls_pki_types::UnixTime;
 
 use crate::config::{Config, Direction, Mistakes};
 use crate::files::{Contents, Digests, Stamps, Unusable};
-use crate::generation::Generation;
+use crate::generation::{self, Generation};
 use crate::metrics::{Counter, count};
 use crate::open::Connections;
 use crate::{log, rotation};
@@ -28,6 +28,8 @@ struct Watch {
     digests: Option<Digests>,
     /// What could not be loaded, so that it is reported once.
     refused: Option<Refused>,
+    /// The bundles of trust domains in use, in the order of the configuration.
+    bundles: Vec<Option<Vec<u8>>>,
 }
 
 /// A reading of the files that gave no usable generation.
@@ -65,7 +67,14 @@ impl Endpoint {
         let connections = Arc::<Connections>::default();
         // Looked at before they are read: what changes in between is seen next time.
         let stamps = Stamps::look(&config);
-        let read = Contents::read(&config).and_then(|contents| {
+        let mut watch = Watch {
+            stamps,
+            digests: None,
+            refused: None,
+            bundles: Vec::new(),
+        };
+        let read = Contents::read(&config).and_then(|mut contents| {
+            watch.keep(&config, &mut contents);
             let generation = Generation::new(&config, direction, &contents)?;
             Ok((generation, contents.digests()))
         });
@@ -86,15 +95,12 @@ impl Endpoint {
             }
             Err(unusable) => return Err(unusable.mistakes().clone()),
         };
+        watch.digests = digests;
         Ok(Self {
             config,
             direction,
             current: RwLock::new(current),
-            watch: Mutex::new(Watch {
-                stamps,
-                digests,
-                refused: None,
-            }),
+            watch: Mutex::new(watch),
             connections,
         })
     }
@@ -125,7 +131,10 @@ impl Endpoint {
                 Refused::Unreadable(unusable.mistakes().to_string()),
                 &unusable,
             ),
-            Ok(contents) => self.take(&mut watch, &contents),
+            Ok(mut contents) => {
+                let kept = watch.keep(&self.config, &mut contents);
+                self.take(&mut watch, &contents, kept)
+            }
         }
     }
 
@@ -142,11 +151,16 @@ impl Endpoint {
         }
     }
 
-    fn take(&self, watch: &mut Watch, contents: &Contents) -> Change {
+    /// `kept` says why a bundle is still the old one.
+    fn take(&self, watch: &mut Watch, contents: &Contents, kept: Option<Mistakes>) -> Change {
         let digests = contents.digests();
         if watch.digests.as_ref() == Some(&digests) {
-            watch.refused = None;
-            return Change::None;
+            let Some(mistakes) = kept else {
+                watch.refused = None;
+                return Change::None;
+            };
+            let refused = Refused::Unreadable(mistakes.to_string());
+            return watch.refuse(refused, &mistakes.into());
         }
         let generation = Generation::new(&self.config, self.direction, contents);
         let generation = generation.and_then(|generation| {
@@ -164,7 +178,10 @@ impl Endpoint {
                 warn(&generation);
                 let generation = Arc::new(generation.among(&self.connections));
                 self.replace(Arc::clone(&generation));
-                watch.refused = None;
+                watch.refused = kept.map(|mistakes| {
+                    log::warn(&format!("{mistakes}: its last good content stays in use"));
+                    Refused::Unreadable(mistakes.to_string())
+                });
                 let before = watch.digests.as_ref();
                 if before.is_some_and(|before| !before.trust_alike(&digests)) {
                     self.judge(&generation);
@@ -198,6 +215,34 @@ fn warn(generation: &Generation) {
 }
 
 impl Watch {
+    /// Puts the last good content in place of a trust domain's bundle that is there and cannot be used, and says what
+    /// is wrong with it: a bundle is written in place, and a domain must not close for that moment. One that is
+    /// missing is withdrawn.
+    fn keep(&mut self, config: &Config, contents: &mut Contents) -> Option<Mistakes> {
+        self.bundles.resize(contents.bundles.len(), None);
+        let mut wrong = None;
+        let all = config.peer.bundles.iter().zip(&mut contents.bundles);
+        for ((bundle, content), good) in all.zip(&mut self.bundles) {
+            if bundle.domain.is_none() {
+                continue;
+            }
+            match content
+                .clone()
+                .and_then(|pem| generation::usable(bundle, &pem).map(|()| pem))
+            {
+                Ok(pem) => *good = Some(pem),
+                Err(mistakes) if bundle.path.exists() => {
+                    if let Some(pem) = good {
+                        *content = Ok(pem.clone());
+                        wrong.get_or_insert(mistakes);
+                    }
+                }
+                Err(_) => *good = None,
+            }
+        }
+        wrong
+    }
+
     fn refuse(&mut self, refused: Refused, unusable: &Unusable) -> Change {
         let awaited = self.digests.is_none() && unusable.may_pass();
         if awaited || self.refused.as_ref() == Some(&refused) {

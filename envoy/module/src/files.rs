@@ -155,7 +155,7 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
     })
 }
 
-/// A trust domain whose file cannot be read is closed, and the others are not.
+/// What is wrong with the file of one trust domain must not hold back the others.
 fn read_bundle(bundle: &Bundle) -> Result<Result<Vec<u8>, Mistakes>, Unusable> {
     match read(&bundle.key(), &bundle.path) {
         Err(unusable) if bundle.domain.is_some() => Ok(Err(unusable.mistakes().clone())),

@@ -24,6 +24,7 @@ use crate::verifier::{ClientVerifier, Memo, Recheck, ServerVerifier, Trust, no_n
 mod authorities;
 mod material;
 
+pub(crate) use authorities::usable;
 use authorities::{Lists, Material};
 use material::{certified_key, end_of, mistake, validity};
 

@@ -41,7 +41,7 @@ impl Material {
             let read = pem.clone().and_then(|pem| roots(bundle, &pem));
             let roots = match (read, &bundle.domain) {
                 (Ok(roots), _) => Some(roots),
-                // It closes its own domain alone: the others' changes are taken up.
+                // Missing, or broken from the start. It closes its own domain alone.
                 (Err(mistakes), Some(_)) => {
                     warnings.push(closed(&mistakes));
                     None
@@ -120,6 +120,11 @@ fn roots(bundle: &Bundle, pem: &[u8]) -> Result<(RootCertStore, BTreeSet<TrustDo
         store.add(der).map_err(unusable)?;
     }
     Ok((store, domains))
+}
+
+/// Whether a bundle holds authorities, and nothing that is none.
+pub(crate) fn usable(bundle: &Bundle, pem: &[u8]) -> Result<(), Mistakes> {
+    roots(bundle, pem).map(drop)
 }
 
 fn lists(files: &[Vec<u8>]) -> Result<Lists, Mistakes> {

@@ -211,7 +211,7 @@ fn a_missing_bundle_closes_its_own_domain_until_it_is_there() {
 }
 
 #[test]
-fn a_broken_bundle_closes_its_own_domain_alone_and_holds_back_no_other() {
+fn a_broken_bundle_leaves_its_own_domain_as_it_was_and_holds_back_no_other() {
     let (of_a, of_b) = (says("spiffe://a.demo/x"), says("spiffe://b.demo/x"));
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let whole = Authority::new("b");
@@ -219,26 +219,43 @@ fn a_broken_bundle_closes_its_own_domain_alone_and_holds_back_no_other() {
     for broken in ["", "no PEM", nonsense, cut, "-----BEG"] {
         let domains = Domains::new();
         domains.files.write("b.pem", broken);
+        for told in domains.refresh() {
+            assert!(matches!(told, Change::Refused(_)), "{broken}: {told:?}");
+        }
+        assert_eq!(domains.refresh(), [Change::None, Change::None], "{broken}");
         let next = Authority::new("a");
         domains.files.write("a.pem", next.pem());
         assert_eq!(domains.refresh(), [Change::Taken, Change::Taken]);
+        assert_eq!(domains.refresh(), [Change::None, Change::None], "{broken}");
         assert_eq!(domains.say(&next, &of_a), Ok(()), "{broken}");
         assert!(domains.say(&domains.a, &of_a).is_err(), "{broken}");
-        assert_eq!(domains.say(&domains.b, &of_b), Err(Failure::NotAllowed));
-        let [end, _] = domains.ends.each_ref().map(|end| end.current().unwrap());
-        let warnings = end.warnings().join("\n");
-        assert!(
-            warnings.starts_with("peer.trust_domains.b.demo: ") && warnings.contains("nobody"),
-            "{warnings}"
-        );
-        // From the start as well.
-        let config = domains.files.config_of(&bundles(&domains.files), "");
-        let server = endpoint(&config, Direction::Downstream);
-        assert_eq!(verdict(&server, &[&next.issue(&of_a).der]), Ok(()));
-        domains.files.write("b.pem", domains.b.pem());
-        assert_eq!(domains.refresh(), [Change::Taken, Change::Taken]);
         assert_eq!(domains.say(&domains.b, &of_b), Ok(()), "{broken}");
+        domains.files.write("b.pem", whole.pem());
+        assert_eq!(domains.refresh(), [Change::Taken, Change::Taken]);
+        assert_eq!(domains.say(&whole, &of_b), Ok(()), "{broken}");
+        assert!(domains.say(&domains.b, &of_b).is_err(), "{broken}");
     }
+}
+
+#[test]
+fn a_domain_whose_bundle_is_broken_from_the_start_or_after_it_was_withdrawn_is_closed() {
+    let (of_a, of_b) = (says("spiffe://a.demo/x"), says("spiffe://b.demo/x"));
+    let domains = Domains::new();
+    fs::remove_file(domains.files.path("b.pem")).unwrap();
+    assert_eq!(domains.refresh(), [Change::Taken, Change::Taken]);
+    domains.files.write("b.pem", "");
+    assert_eq!(domains.refresh(), [Change::None, Change::None]);
+    assert_eq!(domains.say(&domains.b, &of_b), Err(Failure::NotAllowed));
+    let config = domains.files.config_of(&bundles(&domains.files), "");
+    let server = endpoint(&config, Direction::Downstream);
+    assert_eq!(verdict(&server, &[&domains.a.issue(&of_a).der]), Ok(()));
+    let of_closed = verdict(&server, &[&domains.b.issue(&of_b).der]);
+    assert_eq!(of_closed, Err(Failure::NotAllowed));
+    let warnings = server.current().unwrap().warnings().join("\n");
+    assert!(
+        warnings.starts_with("peer.trust_domains.b.demo: ") && warnings.contains("nobody"),
+        "{warnings}"
+    );
 }
 
 #[test]
