@@ -44,6 +44,23 @@ pub fn is_spelling_of(name: &str, own: &str) -> bool {
     name.bytes().map(variable).eq(own.bytes().map(variable))
 }
 
+/// Names among these of lines that the service must not take for verified, each once: the proof, and every spelling
+/// of the header that tells what was verified.
+pub fn own_names<'a>(
+    names: impl Iterator<Item = &'a str>,
+    verified_header: Option<&str>,
+) -> Vec<&'a str> {
+    let mut own = Vec::new();
+    for name in names {
+        let is_own = name == proof::HEADER
+            || verified_header.is_some_and(|header| is_spelling_of(name, header));
+        if is_own && !own.contains(&name) {
+            own.push(name);
+        }
+    }
+    own
+}
+
 /// The header lines that binding is about.
 ///
 /// `Debug` is not implemented: tokens and proofs are secrets.

@@ -54,6 +54,13 @@ impl Admitted {
         self.verdict
     }
 
+    /// What the verified header says of a bound token: an item of RFC 9651 with a parameter.
+    #[must_use]
+    pub fn header_value(&self) -> Option<String> {
+        let thumbprint = self.thumbprint?.to_base64url();
+        Some(format!("{};x5t=\"{thumbprint}\"", self.verdict.name()))
+    }
+
     /// The client certificate that the token is bound to, if it is.
     #[must_use]
     pub const fn thumbprint(&self) -> Option<&CertificateThumbprint> {

@@ -4,8 +4,7 @@
 use crate::decide::Admitted;
 use crate::digest::CertificateThumbprint;
 use crate::error::{HostFault, Refusal};
-use crate::proof;
-use crate::request::is_spelling_of;
+use crate::request::own_names;
 use crate::rule::Rule;
 
 use super::host;
@@ -34,15 +33,7 @@ impl<'a> Present<'a> {
         lines: impl Iterator<Item = (&'a str, &'a [u8])>,
         verified_header: Option<&str>,
     ) -> Self {
-        let mut names = Vec::new();
-        for (name, _) in lines {
-            let is_ours = name == proof::HEADER
-                || verified_header.is_some_and(|header| is_spelling_of(name, header));
-            if is_ours && !names.contains(&name) {
-                names.push(name);
-            }
-        }
-        Self(names)
+        Self(own_names(lines.map(|(name, _)| name), verified_header))
     }
 
     /// Takes them out. What is not there is not removed: a removal makes Envoy select the route again.
@@ -55,15 +46,10 @@ impl<'a> Present<'a> {
 
 /// Publishes what an admitted request is.
 pub(super) fn publish(admitted: &Admitted, header: Option<&str>) -> Result<(), HostFault> {
-    let verdict = admitted.verdict().name();
-    host::set_filter_state(VERDICT, verdict.as_bytes());
-    match (header, admitted.thumbprint()) {
-        // An item of RFC 9651 with a parameter.
-        (Some(name), Some(thumbprint)) => {
-            let thumbprint = thumbprint.to_base64url();
-            host::add_request_header(name, &format!("{verdict};x5t=\"{thumbprint}\""))
-        }
-        _ => Ok(()),
+    host::set_filter_state(VERDICT, admitted.verdict().name().as_bytes());
+    match header.zip(admitted.header_value()) {
+        Some((name, value)) => host::add_request_header(name, &value),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the handshake of a client has shown.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConnection};
+use tls_session_binding::certificate::NOT_PRESENTED;
 use tls_session_binding_client::ExporterValue;
 use tls_session_binding_client::exporter::{self, ExporterError};
 
@@ -22,6 +25,8 @@ pub struct Downstream {
     pub exporter: ExporterValue,
     /// DER of the client's certificate; `None` if it was allowed to show none.
     pub certificate: Option<Vec<u8>>,
+    /// The certificate as it is published: every request reads it.
+    pub published_certificate: String,
     /// Protocol version, such as `TLSv1.3`.
     pub version: &'static str,
     /// Cipher suite, by its IANA name.
@@ -47,6 +52,7 @@ impl Downstream {
         Ok(Self {
             exporter: exporter::of(tls)?,
             certificate: leaf.map(|leaf| leaf.to_vec()),
+            published_certificate: published(leaf.map(AsRef::as_ref)),
             // What was verified can be read; what cannot has ended.
             ends_at: leaf.map(|leaf| not_after(leaf).unwrap_or_default()),
             version: match tls.protocol_version() {
@@ -64,4 +70,13 @@ impl Downstream {
     pub fn has_ended(&self) -> bool {
         self.ends_at.is_some_and(|ends_at| now() > ends_at)
     }
+}
+
+/// Base64 of the DER; `none` if the client was allowed to show no certificate.
+#[must_use]
+pub fn published(certificate: Option<&[u8]>) -> String {
+    certificate.map_or_else(
+        || String::from_utf8_lossy(NOT_PRESENTED).into_owned(),
+        |der| STANDARD.encode(der),
+    )
 }

@@ -2,10 +2,7 @@
 
 use std::fmt::Write as _;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
-use tls_session_binding::certificate::NOT_PRESENTED;
 
 use crate::certificate::Certificate;
 use crate::config::Mistakes;
@@ -110,7 +107,10 @@ fn values(facts: Option<&Downstream>) -> [(&'static str, String); 11] {
             EXPORTER,
             of_handshake(|facts| facts.exporter.to_base64url()),
         ),
-        (CLIENT_CERTIFICATE, of_handshake(client_certificate)),
+        (
+            CLIENT_CERTIFICATE,
+            of_handshake(|facts| facts.published_certificate.clone()),
+        ),
         (TLS_VERSION, of_handshake(|facts| facts.version.to_owned())),
         (
             CIPHER_SUITE,
@@ -132,13 +132,6 @@ fn values(facts: Option<&Downstream>) -> [(&'static str, String); 11] {
                 .unwrap_or_default(),
         ),
     ]
-}
-
-fn client_certificate(facts: &Downstream) -> String {
-    facts.certificate.as_ref().map_or_else(
-        || String::from_utf8_lossy(NOT_PRESENTED).into_owned(),
-        |der| STANDARD.encode(der),
-    )
 }
 
 fn spiffe_id(certificate: &Certificate) -> String {

@@ -147,7 +147,7 @@ impl Verify {
                 elsewhere.is_in_header(name, value)
             });
         let connection = Connection::of(config, request);
-        if gathered.presents_token() {
+        if !self.counts.know_all_is_there() && gathered.presents_token() {
             self.counts.tell_what_is_there(&connection);
         }
         keep::with_state(self, |state| {
@@ -194,16 +194,13 @@ impl Verify {
     fn publish(&self, request: &mut dyn Request, admitted: &Admitted) -> Result<(), HostFault> {
         let verdict = admitted.verdict().name();
         request.set_filter_state(VERDICT, verdict.as_bytes(), LifeSpan::Pass);
-        if let (Some(name), Some(thumbprint)) =
-            (&self.config.verified_header, admitted.thumbprint())
-        {
-            let thumbprint = thumbprint.to_base64url();
-            // An item of RFC 9651 with a parameter.
-            if !request.set_header(name, &format!("{verdict};x5t=\"{thumbprint}\"")) {
-                return Err(HostFault::RequestUnreadable);
+        let header = self.config.verified_header.as_deref();
+        match header.zip(admitted.header_value()) {
+            Some((name, value)) if !request.set_header(name, &value) => {
+                Err(HostFault::RequestUnreadable)
             }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Answers; the request does not go on.

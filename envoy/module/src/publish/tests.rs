@@ -1,6 +1,9 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 use crate::testing::{Authority, Ends, Says, handshake};
 
@@ -77,6 +80,7 @@ fn a_client_without_certificate_is_published_as_having_none() {
     let (_, server) = handshake(&ends.client, &ends.server);
     let facts = Downstream {
         certificate: None,
+        published_certificate: crate::downstream::published(None),
         ..Downstream::of(&server).unwrap()
     };
     CONNECTIONS.remember(5, facts);

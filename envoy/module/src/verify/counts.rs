@@ -123,17 +123,22 @@ impl Counts {
         self.add_cache(PURGED, before.saturating_sub(after));
     }
 
-    /// Notes what is known of the connection of a request with a token, until all of it is.
+    /// Whether a connection has been looked at, and nothing was missing.
+    pub(super) fn know_all_is_there(&self) -> bool {
+        self.is_looked_at.load(Relaxed) && self.is_all_there()
+    }
+
+    fn is_all_there(&self) -> bool {
+        self.facts.iter().all(|fact| fact.load(Relaxed))
+    }
+
+    /// Notes what is known of the connection of a request with a token.
     pub(super) fn tell_what_is_there(&self, host: &impl Host) {
-        let is_there = || self.facts.iter().all(|fact| fact.load(Relaxed));
-        if self.is_looked_at.load(Relaxed) && is_there() {
-            return;
-        }
         let [exporter, certificate, id, _] = &self.facts;
         exporter.store(host.exporter().is_some(), Relaxed);
         certificate.store(host.certificate().is_some(), Relaxed);
         id.store(host.connection_id().is_ok(), Relaxed);
-        if !self.is_looked_at.swap(true, Relaxed) && !is_there() {
+        if !self.is_looked_at.swap(true, Relaxed) && !self.is_all_there() {
             log::error(
                 "verify: the connection has no exporter value or no certificate: requests with session-bound \
                  tokens will get 503: check the transport socket and the properties",

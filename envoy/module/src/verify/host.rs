@@ -2,9 +2,6 @@
 
 use std::rc::Rc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use tls_session_binding::certificate::NOT_PRESENTED;
 use tls_session_binding::config::{Config, ConfirmationSource, PropertyPath};
 use tls_session_binding::decide::Host;
 use tls_session_binding::error::HostFault;
@@ -76,14 +73,9 @@ impl Host for Connection<'_> {
 
     fn certificate(&self) -> Option<Vec<u8>> {
         let property = &self.config.client_certificate.property;
-        self.read(
-            property,
-            publish::CLIENT_CERTIFICATE,
-            |facts| match &facts.certificate {
-                Some(der) => STANDARD.encode(der).into_bytes(),
-                None => NOT_PRESENTED.into(),
-            },
-        )
+        self.read(property, publish::CLIENT_CERTIFICATE, |facts| {
+            facts.published_certificate.clone().into_bytes()
+        })
     }
 
     /// One text holds all members.

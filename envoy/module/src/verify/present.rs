@@ -1,8 +1,7 @@
 //! The lines of a request's headers or trailers that the service must not take for verified.
 
 use tls_session_binding::error::HostFault;
-use tls_session_binding::proof;
-use tls_session_binding::request::is_spelling_of;
+use tls_session_binding::request::own_names;
 
 use super::{Block, Lines, Request};
 
@@ -13,17 +12,8 @@ impl Present {
     /// Looks for the proof, and for the header that tells the service what was verified, in every spelling
     /// that a service may take for it.
     pub(super) fn among(lines: &Lines<'_>, verified_header: Option<&str>) -> Self {
-        let is_ours = |name: &str| {
-            name == proof::HEADER
-                || verified_header.is_some_and(|header| is_spelling_of(name, header))
-        };
-        let names = lines.iter().map(|(name, _)| *name);
-        Self(
-            names
-                .filter(|name| is_ours(name))
-                .map(str::to_owned)
-                .collect(),
-        )
+        let names = own_names(lines.iter().map(|(name, _)| *name), verified_header);
+        Self(names.into_iter().map(str::to_owned).collect())
     }
 
     /// Takes them out.

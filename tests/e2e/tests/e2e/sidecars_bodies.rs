@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
-use http_body_util::{BodyExt as _, StreamBody};
+use http_body_util::{BodyExt as _, Collected, StreamBody};
 use hyper::body::{Body, Bytes, Frame};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -69,6 +69,19 @@ fn streamed(
     }))
 }
 
+/// What the service returns of a request with these frames.
+async fn mirrored(chain: &Chain, frames: Vec<Frame<Bytes>>) -> Result<Collected<Bytes>> {
+    let socket = TokioIo::new(TcpStream::connect(chain.egress.address).await?);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await?;
+    tokio::spawn(connection);
+    let request = Request::post(format!("https://{SERVICE}{MIRROR}"))
+        .token(&chain.token("alice")?)
+        .body(streamed(frames, Arc::default()))?;
+    let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await??;
+    assert_eq!(Outcome::of(&answer), Passed);
+    Ok(answer.into_body().collect().await?)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn p12_a_stream_with_trailers_arrives_and_returns_intact() -> Result<()> {
     // Envoy passes trailers of HTTP/1.1 on request only.
@@ -82,20 +95,11 @@ async fn p12_a_stream_with_trailers_arrives_and_returns_intact() -> Result<()> {
         .with("connect_timeout: 2s\n", SERVICE_OVER_HTTP2);
     for bootstrap in [egress()?, egress_http1] {
         let chain = Chain::between(bootstrap, &ingress).await?;
-        let token = chain.token("alice")?;
         let trailers = HeaderMap::from_iter([(CHECKSUM, HeaderValue::from_static("42"))]);
         let parts = (0..200_u8).map(|part| Bytes::from(vec![part; 7_001]));
         let mut frames: Vec<_> = parts.clone().map(Frame::data).collect();
         frames.push(Frame::trailers(trailers.clone()));
-        let socket = TokioIo::new(TcpStream::connect(chain.egress.address).await?);
-        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await?;
-        tokio::spawn(connection);
-        let request = Request::post(format!("https://{SERVICE}{MIRROR}"))
-            .token(&token)
-            .body(streamed(frames, Arc::default()))?;
-        let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await??;
-        assert_eq!(Outcome::of(&answer), Passed);
-        let returned = answer.into_body().collect().await?;
+        let returned = mirrored(&chain, frames).await?;
         assert_eq!(returned.trailers(), Some(&trailers));
         assert!(returned.to_bytes() == parts.collect::<Vec<_>>().concat());
     }
@@ -116,7 +120,6 @@ async fn a_trailer_that_a_service_may_take_for_the_verified_header_never_reaches
         .with(FILTER, named)
         .with("connect_timeout: 2s\n", SERVICE_OVER_HTTP2);
     let chain = Chain::between(egress()?, &ingress).await?;
-    let token = chain.token("alice")?;
     let mut trailers = HeaderMap::from_iter([(CHECKSUM, HeaderValue::from_static("42"))]);
     let expected = trailers.clone();
     for name in FORGED {
@@ -126,15 +129,7 @@ async fn a_trailer_that_a_service_may_take_for_the_verified_header_never_reaches
         Frame::data(Bytes::from_static(b"x")),
         Frame::trailers(trailers),
     ];
-    let socket = TokioIo::new(TcpStream::connect(chain.egress.address).await?);
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await?;
-    tokio::spawn(connection);
-    let request = Request::post(format!("https://{SERVICE}{MIRROR}"))
-        .token(&token)
-        .body(streamed(frames, Arc::default()))?;
-    let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await??;
-    assert_eq!(Outcome::of(&answer), Passed);
-    let returned = answer.into_body().collect().await?;
+    let returned = mirrored(&chain, frames).await?;
     assert_eq!(returned.trailers(), Some(&expected));
     Ok(())
 }
